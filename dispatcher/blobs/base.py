@@ -1,0 +1,44 @@
+"""What a blob store promises."""
+
+from typing import Protocol
+
+
+class BlobMissingError(Exception):
+    """No bytes are kept under that digest."""
+
+
+class BlobStore(Protocol):
+    """Image bytes by their SHA-256.
+
+    Promises of every backend: ``put`` returns once the bytes are kept; ``get`` gives exactly the
+    bytes that were put. Every ``put`` is one hold on the bytes and every ``release`` ends one;
+    bytes that nobody holds may go.
+    """
+
+    async def start(self) -> None:
+        """Open the backend."""
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
+
+    async def put(self, digest: str, data: bytes) -> None:
+        """Keep bytes under their digest, 64 hexadecimal digits."""
+        ...
+
+    async def get(self, digest: str) -> bytes:
+        """Return the bytes.
+
+        Raises:
+            BlobMissingError: they are not kept.
+        """
+        ...
+
+    async def release(self, digest: str) -> None:
+        """End one hold."""
+        ...
+
+    def total_bytes(self) -> int:
+        """Return how many bytes are kept."""
+        ...

@@ -1,0 +1,45 @@
+"""Blobs in this process's memory: the reference; what it holds ends with the process."""
+
+from dispatcher.blobs.base import BlobMissingError
+
+
+class MemoryBlobStore:
+    """A ``BlobStore`` for one process."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, bytes] = {}
+        self._holds: dict[str, int] = {}
+        self._total_bytes = 0
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def put(self, digest: str, data: bytes) -> None:
+        """Keep bytes under their digest."""
+        if digest not in self._data:
+            self._data[digest] = data
+            self._total_bytes += len(data)
+        self._holds[digest] = self._holds.get(digest, 0) + 1
+
+    async def get(self, digest: str) -> bytes:
+        """Return the bytes."""
+        try:
+            return self._data[digest]
+        except KeyError as exc:
+            raise BlobMissingError(digest) from exc
+
+    async def release(self, digest: str) -> None:
+        """End one hold."""
+        holds = self._holds.get(digest, 0) - 1
+        if holds > 0:
+            self._holds[digest] = holds
+            return
+        self._holds.pop(digest, None)
+        self._total_bytes -= len(self._data.pop(digest, b""))
+
+    def total_bytes(self) -> int:
+        """Return how many bytes are kept."""
+        return self._total_bytes

@@ -1,0 +1,226 @@
+"""Everything that can go wrong in the dispatcher, on one screen.
+
+::
+
+    RequestError                     a request that is answered with a problem document
+    ├── 400  MalformedMultipartError, UnknownFieldError, DuplicateFieldError, IncompleteBodyError
+    ├── 404  NotFoundError, UnknownPipelineError
+    ├── 410  GoneError
+    ├── 413  PayloadTooLargeError, TooManyPartsError, FieldTooLargeError
+    ├── 415  UnsupportedMediaTypeError, UnsupportedEncodingError, UnsupportedImageTypeError
+    ├── 422  MissingFieldError, WrongFieldKindError, InvalidValueError, InvalidParamsError,
+    │        EmptyFileError, ImageTooLargeError, ImageCorruptError, TooManyFramesError
+    └── 503  OverloadedError, DrainingError            with Retry-After
+    AttemptError                     one attempt of one stage failed
+    ├── NotSentError                 the replica never saw the item: no attempt was used up
+    ├── ReplicaLostError             the connection broke while it worked
+    ├── AttemptTimeoutError          it did not answer in time
+    ├── InvalidResponseError         it answered garbage
+    ├── ReplicaFailedError           it answered with a server error
+    └── ItemRejectedError            it judged the image or params: never tried again
+    StartupError                     the service cannot start; one line for a person
+"""
+
+from typing import ClassVar
+
+
+class RequestError(Exception):
+    """A request that is answered with a problem document."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+
+    def __init__(self, detail: str = "", *, retry_after_s: int | None = None) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or f"{self.title}."
+        self.retry_after_s = retry_after_s
+
+
+class MalformedMultipartError(RequestError):
+    """The form cannot be parsed."""
+
+    status, code, title = 400, "malformed_multipart", "The form is malformed"
+
+
+class UnknownFieldError(RequestError):
+    """A form or query field that this call does not take."""
+
+    status, code, title = 400, "unknown_field", "Unknown field"
+
+
+class DuplicateFieldError(RequestError):
+    """A field that was sent twice: neither value silently wins."""
+
+    status, code, title = 400, "duplicate_field", "A field was sent twice"
+
+
+class IncompleteBodyError(RequestError):
+    """The client went away before the body was complete."""
+
+    status, code, title = 400, "incomplete_body", "The body is incomplete"
+
+
+class NotFoundError(RequestError):
+    """No such resource, for this caller."""
+
+    status, code, title = 404, "not_found", "Not found"
+
+
+class UnknownPipelineError(RequestError):
+    """No pipeline of that id or name."""
+
+    status, code, title = 404, "unknown_pipeline", "Unknown pipeline"
+
+
+class GoneError(RequestError):
+    """The job ended and its retention has passed."""
+
+    status, code, title = 410, "gone", "The result is no longer kept"
+
+
+class PayloadTooLargeError(RequestError):
+    """More bytes than a body may have."""
+
+    status, code, title = 413, "payload_too_large", "The body is too large"
+
+
+class TooManyPartsError(RequestError):
+    """More parts than a form may have."""
+
+    status, code, title = 413, "too_many_parts", "The form has too many parts"
+
+
+class FieldTooLargeError(RequestError):
+    """A text field longer than allowed."""
+
+    status, code, title = 413, "field_too_large", "A form field is too large"
+
+
+class UnsupportedMediaTypeError(RequestError):
+    """Neither a form nor an image by its Content-Type."""
+
+    status, code, title = 415, "unsupported_media_type", "Unsupported media type"
+
+
+class UnsupportedEncodingError(RequestError):
+    """A compressed request body."""
+
+    status, code, title = 415, "unsupported_encoding", "Unsupported content encoding"
+
+
+class UnsupportedImageTypeError(RequestError):
+    """Not one of the image formats that Conveyor reads, judged by content."""
+
+    status, code, title = 415, "unsupported_image_type", "This is no supported image"
+
+
+class MissingFieldError(RequestError):
+    """A field that must be there."""
+
+    status, code, title = 422, "missing_field", "A field is missing"
+
+
+class WrongFieldKindError(RequestError):
+    """A file where text belongs, or the other way round."""
+
+    status, code, title = 422, "wrong_field_kind", "A field is of the wrong kind"
+
+
+class InvalidValueError(RequestError):
+    """A field whose value cannot be."""
+
+    status, code, title = 422, "invalid_value", "A value is invalid"
+
+
+class InvalidParamsError(RequestError):
+    """Step params that no stage of the pipeline takes."""
+
+    status, code, title = 422, "invalid_params", "The params are invalid"
+
+
+class EmptyFileError(RequestError):
+    """Zero bytes instead of an image."""
+
+    status, code, title = 422, "empty_file", "The image is empty"
+
+
+class ImageTooLargeError(RequestError):
+    """More pixels than the limit, by the image's own header."""
+
+    status, code, title = 422, "image_too_large", "The image has too many pixels"
+
+
+class ImageCorruptError(RequestError):
+    """The image's header contradicts its format."""
+
+    status, code, title = 422, "image_corrupt", "The image is damaged"
+
+
+class TooManyFramesError(RequestError):
+    """An animation with more frames than are tolerated."""
+
+    status, code, title = 422, "too_many_frames", "The image has too many frames"
+
+
+class OverloadedError(RequestError):
+    """The system is full: refused now rather than dropped later."""
+
+    status, code, title = 503, "overloaded", "The queue is full"
+
+
+class DrainingError(RequestError):
+    """The service is about to end and takes no new work."""
+
+    status, code, title = 503, "draining", "The service is shutting down"
+
+
+class AttemptError(Exception):
+    """One attempt of one stage failed."""
+
+    code: ClassVar[str] = "replica_failed"
+    is_retryable: ClassVar[bool] = True
+    uses_attempt: ClassVar[bool] = True
+
+
+class NotSentError(AttemptError):
+    """The replica never saw the item, so another one may take it at no cost."""
+
+    code, uses_attempt = "no_capacity", False
+
+
+class ReplicaLostError(AttemptError):
+    """The connection broke while the replica worked."""
+
+    code = "replica_lost"
+
+
+class AttemptTimeoutError(AttemptError):
+    """The replica did not answer in time."""
+
+    code = "timeout"
+
+
+class InvalidResponseError(AttemptError):
+    """The replica answered garbage."""
+
+    code = "invalid_response"
+
+
+class ReplicaFailedError(AttemptError):
+    """The replica answered with a server error."""
+
+
+class ItemRejectedError(AttemptError):
+    """The replica judged the image or the params; another one would say the same."""
+
+    is_retryable = False
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.item_code = code
+        self.detail = detail
+
+
+class StartupError(Exception):
+    """The service cannot start; the message is one line for a person."""

@@ -1,0 +1,152 @@
+"""The records that all rooms share: a job, its states, and how one becomes the next.
+
+::
+
+    queued ──▶ processing ──▶ completed
+       │            ├───────▶ failed(code)
+       │            ├───────▶ cancelled
+       └────────────┴───────▶ expired
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+
+class JobState(StrEnum):
+    """Where a job is in its life."""
+
+    QUEUED = "queued"  # accepted, waiting for a replica
+    PROCESSING = "processing"  # taken off the queue
+    COMPLETED = "completed"  # has its result
+    FAILED = "failed"  # has an error with a code
+    CANCELLED = "cancelled"  # its client no longer wants it
+    EXPIRED = "expired"  # its deadline passed first
+
+    @property
+    def is_terminal(self) -> bool:
+        """Say whether no other state can follow."""
+        return self not in (JobState.QUEUED, JobState.PROCESSING)
+
+
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """One stage of a job as it was run."""
+
+    step_id: str
+    type: str
+    duration_s: float
+    replica: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image on its way through one pipeline. Points in time are Unix seconds, UTC."""
+
+    id: str
+    filename: str
+    digest: str
+    pipeline_id: str
+    queued_at: float
+    overrides: Mapping[str, Mapping[str, Any]]
+    """Overrides of params by step id."""
+    result_key: str | None = None
+    """Under which the result may be shared; None means that it may not."""
+    state: JobState = JobState.QUEUED
+    started_at: float | None = None
+    completed_at: float | None = None
+    from_cache: bool = False
+    coalesced: bool = False
+    attempts: int = 0
+    stages: tuple[StageRun, ...] = ()
+    revision: str = ""
+    """Revision of the model that answered."""
+    result: Mapping[str, Any] | None = None
+    error: JobError | None = None
+
+    @property
+    def queue_time_s(self) -> float | None:
+        """Time from acceptance to the first attempt."""
+        return None if self.started_at is None else self.started_at - self.queued_at
+
+    @property
+    def processing_time_s(self) -> float | None:
+        """Time from the first attempt to the end."""
+        if self.started_at is None or self.completed_at is None:
+            return None
+        return self.completed_at - self.started_at
+
+    def started(self, now: float) -> "Job":
+        """Return this job as taken off the queue."""
+        return replace(self, state=JobState.PROCESSING, started_at=now)
+
+    def completed(
+        self,
+        now: float,
+        *,
+        result: Mapping[str, Any],
+        stages: tuple[StageRun, ...],
+        revision: str,
+        attempts: int,
+    ) -> "Job":
+        """Return this job with its result."""
+        return replace(
+            self,
+            state=JobState.COMPLETED,
+            completed_at=now,
+            result=result,
+            stages=stages,
+            revision=revision,
+            attempts=attempts,
+        )
+
+    def failed(
+        self, now: float, error: JobError, *, stages: tuple[StageRun, ...] = (), attempts: int
+    ) -> "Job":
+        """Return this job with the reason why there is no result."""
+        return replace(
+            self,
+            state=JobState.FAILED,
+            completed_at=now,
+            error=error,
+            stages=stages,
+            attempts=attempts,
+        )
+
+    def served_from_cache(self, result: Mapping[str, Any], revision: str) -> "Job":
+        """Return this job as answered at once by an earlier result."""
+        return replace(
+            self,
+            state=JobState.COMPLETED,
+            started_at=self.queued_at,
+            completed_at=self.queued_at,
+            from_cache=True,
+            result=result,
+            revision=revision,
+        )
+
+    def settled_like(self, leader: "Job") -> "Job":
+        """Return this job as ended by the identical job that was computed for both."""
+        started_at = max(self.queued_at, leader.started_at or self.queued_at)
+        return replace(
+            self,
+            state=leader.state,
+            started_at=started_at,
+            completed_at=max(started_at, leader.completed_at or started_at),
+            coalesced=True,
+            attempts=leader.attempts,
+            stages=leader.stages,
+            revision=leader.revision,
+            result=leader.result,
+            error=leader.error,
+        )

@@ -1,0 +1,105 @@
+"""Everything that can go wrong in a replica, on one screen.
+
+::
+
+    StepError                      one request or image, answered with its status and code
+    ├── InvalidRequestError        400 invalid_request
+    ├── MissingImageError          422 missing_field
+    ├── EmptyImageError            422 empty_file
+    ├── PayloadTooLargeError       413 payload_too_large
+    ├── InvalidParamsError         422 invalid_params
+    ├── UnsupportedImageTypeError  415 unsupported_image_type
+    ├── ImageTooLargeError         422 image_too_large
+    ├── ImageTruncatedError        422 image_truncated
+    ├── ImageCorruptError          422 image_corrupt
+    ├── StepFailedError            500 step_failed
+    └── NotReadyError              503 not_ready
+    ConfigurationError             this replica can never start as configured
+    └── WeightsMissingError        the model's weights cannot be had
+"""
+
+from typing import ClassVar
+
+
+class StepError(Exception):
+    """A request or image that gets an answer of its own instead of a result."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "step_failed"
+    title: ClassVar[str] = "The step failed"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or f"{self.title}."
+
+
+class InvalidRequestError(StepError):
+    """The body is not what this endpoint takes."""
+
+    status, code, title = 400, "invalid_request", "The request is malformed"
+
+
+class MissingImageError(StepError):
+    """A form without its ``image`` file."""
+
+    status, code, title = 422, "missing_field", "The form has no file field named image"
+
+
+class EmptyImageError(StepError):
+    """Zero bytes instead of an image."""
+
+    status, code, title = 422, "empty_file", "The image is empty"
+
+
+class PayloadTooLargeError(StepError):
+    """More bytes than the contract allows."""
+
+    status, code, title = 413, "payload_too_large", "The body is too large"
+
+
+class InvalidParamsError(StepError):
+    """Params that the step does not take, or out of range."""
+
+    status, code, title = 422, "invalid_params", "The params are invalid"
+
+
+class UnsupportedImageTypeError(StepError):
+    """Not one of the containers that Conveyor reads."""
+
+    status, code, title = 415, "unsupported_image_type", "This is no supported image"
+
+
+class ImageTooLargeError(StepError):
+    """More pixels than the limit, by the header or by the data."""
+
+    status, code, title = 422, "image_too_large", "The image has too many pixels"
+
+
+class ImageTruncatedError(StepError):
+    """The image ends before its pixels do."""
+
+    status, code, title = 422, "image_truncated", "The image ends too early"
+
+
+class ImageCorruptError(StepError):
+    """The image's data contradicts its format."""
+
+    status, code, title = 422, "image_corrupt", "The image is damaged"
+
+
+class StepFailedError(StepError):
+    """The step broke on an image that decoded well."""
+
+
+class NotReadyError(StepError):
+    """The replica is starting or draining."""
+
+    status, code, title = 503, "not_ready", "The replica is not ready"
+
+
+class ConfigurationError(Exception):
+    """The replica can never start as it is configured; the message is one line for a person."""
+
+
+class WeightsMissingError(ConfigurationError):
+    """The weights of a known model cannot be had from anywhere."""

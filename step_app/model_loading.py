@@ -1,0 +1,119 @@
+"""Load a classifier network: from the model cache when it is known there, else afresh."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from step_app.calibration import REFERENCE, calibration_photos, candidates, fastest_with_same_labels
+from step_app.model_cache import ModelCache
+from step_app.runtime import (
+    OpenVinoRuntime,
+    Runtime,
+    RuntimeChoice,
+    TorchRuntime,
+    convert_to_openvino,
+    processor_has_bf16,
+)
+from step_app.weights import ModelCard, WeightsSource, build_network
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A network ready to be executed."""
+
+    runtime: Runtime
+    choice: RuntimeChoice
+    card: ModelCard
+    weights_digest: str
+
+
+def load_model(
+    source: WeightsSource,
+    *,
+    runtime: str,
+    precision: str,
+    threads: int,
+    cache_dir: Path | None,
+) -> LoadedModel:
+    """Load a network with the runtime and precision asked for; ``auto`` measures.
+
+    Args:
+        source: which weights.
+        runtime: ``auto``, ``torch`` or ``openvino``.
+        precision: ``auto``, ``f32`` or ``bf16``.
+        threads: how many threads one batch may use.
+        cache_dir: where the work of a first load is kept; None keeps nothing.
+
+    Raises:
+        ConfigurationError: the weights do not fit the model.
+    """
+    if cache_dir is None:
+        return _load_afresh(source, runtime, precision, threads)[0]
+    cache = ModelCache(cache_dir)
+    key = _cache_key(source, runtime, precision, threads)
+    with cache.lock(key):
+        cached = cache.get(key)
+        if cached is None:
+            loaded, model = _load_afresh(source, runtime, precision, threads)
+            cache.put(key, loaded.choice, loaded.card, model)
+            return loaded
+    opened: Runtime
+    if cached.model_path is not None:
+        opened = OpenVinoRuntime(
+            cached.model_path, precision=cached.choice.precision, threads=threads
+        )
+    else:
+        network, _ = build_network(source)
+        opened = TorchRuntime(
+            network, cached.card, precision=cached.choice.precision, threads=threads
+        )
+    return LoadedModel(opened, cached.choice, cached.card, source.digest)
+
+
+def _load_afresh(
+    source: WeightsSource, runtime: str, precision: str, threads: int
+) -> tuple[LoadedModel, Any | None]:
+    """Build, convert and choose; also return the OpenVINO model where that was chosen."""
+    import torch  # noqa: PLC0415 - a start from the model cache needs no torch
+
+    network, card = build_network(source)
+    choices = candidates(
+        runtime=runtime,
+        precision=precision,
+        has_bf16=processor_has_bf16(),
+        has_gpu=torch.cuda.is_available(),
+    )
+    needs_openvino = any(choice.runtime == "openvino" for choice in choices)
+    model = convert_to_openvino(network, card) if needs_openvino else None
+
+    def open_runtime(choice: RuntimeChoice) -> Runtime:
+        if choice.runtime == "openvino":
+            return OpenVinoRuntime(model, precision=choice.precision, threads=threads)
+        return TorchRuntime(network, card, precision=choice.precision, threads=threads)
+
+    choice = choices[0]
+    if len(choices) > 1:
+        choice = fastest_with_same_labels(
+            {candidate: open_runtime(candidate) for candidate in choices},
+            reference=open_runtime(REFERENCE),
+            pixels=calibration_photos(resize=card.resize, crop=card.crop),
+        )
+    loaded = LoadedModel(open_runtime(choice), choice, card, source.digest)
+    return loaded, model if choice.runtime == "openvino" else None
+
+
+def _cache_key(source: WeightsSource, runtime: str, precision: str, threads: int) -> str:
+    parts = [
+        source.model,
+        source.digest,
+        runtime,
+        precision,
+        threads,
+        version("torch"),
+        version("openvino"),
+        processor_has_bf16(),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

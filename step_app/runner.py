@@ -1,0 +1,167 @@
+"""The two threads behind a replica: one decodes, one computes, the event loop does neither.
+
+::
+
+    submit ──▶ inbox ──▶ decode thread(s) ──▶ ready ──▶ model thread ──▶ futures
+                          step.prepare                   take_batch, step.run
+
+While the model computes a batch the next one is decoded. Results of a batch go back to the
+event loop in one call.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import Any
+
+from step_app.batching import take_batch
+from step_app.errors import StepError, StepFailedError
+from step_app.metrics import StepMetrics
+from step_app.steps.base import JsonOutput, Step
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What became of one image."""
+
+    outcome: JsonOutput | StepError
+    inference_time_s: float
+    """Time of the batch in the model; 0 when it never got there."""
+    duration_s: float
+    """Decoding plus the batch."""
+
+
+@dataclass(slots=True)
+class _Work:
+    image: bytes
+    params: Mapping[str, Any]
+    future: "asyncio.Future[StepResult]"
+    arrived: float = field(default_factory=time.perf_counter)
+    prepared: Any = None
+    decode_s: float = 0.0
+
+
+class StepRunner:
+    """Runs one step for many callers."""
+
+    def __init__(
+        self,
+        step: Step,
+        *,
+        step_type: str,
+        max_batch_size: int,
+        decode_threads: int,
+        metrics: StepMetrics,
+    ) -> None:
+        self._step = step
+        self._step_type = step_type
+        self._max_batch_size = max_batch_size
+        self._metrics = metrics
+        self._inbox: SimpleQueue[_Work | None] = SimpleQueue()
+        self._ready: SimpleQueue[_Work | None] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._busy_since: float | None = None
+        self._decoders = [
+            threading.Thread(target=self._decode_all, name=f"decode-{n}", daemon=True)
+            for n in range(decode_threads)
+        ]
+        self._model = threading.Thread(target=self._compute_all, name="model", daemon=True)
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in (*self._decoders, self._model):
+            thread.start()
+
+    async def close(self) -> None:
+        """Let what was submitted finish, then end the threads."""
+        for _ in self._decoders:
+            self._inbox.put(None)
+        for decoder in self._decoders:
+            await asyncio.to_thread(decoder.join)
+        self._ready.put(None)
+        await asyncio.to_thread(self._model.join)
+
+    def submit(self, image: bytes, params: Mapping[str, Any]) -> "asyncio.Future[StepResult]":
+        """Queue one image; cancelling the future drops it if it has not been computed yet."""
+        work = _Work(image=image, params=params, future=self._loop.create_future())
+        self._inbox.put(work)
+        return work.future
+
+    def busy_s(self) -> float:
+        """Return for how long the batch that is being computed has been, in seconds."""
+        started = self._busy_since
+        return 0.0 if started is None else time.perf_counter() - started
+
+    def _decode_all(self) -> None:
+        while (work := self._inbox.get()) is not None:
+            if work.future.cancelled():
+                continue
+            started = time.perf_counter()
+            try:
+                work.prepared = self._step.prepare(work.image, work.params)
+            except Exception as exc:
+                self._deliver([(work, _as_step_error(exc))], inference_time_s=0.0)
+                continue
+            work.decode_s = time.perf_counter() - started
+            self._ready.put(work)
+
+    def _compute_all(self) -> None:
+        while (batch := take_batch(self._ready, max_batch_size=self._max_batch_size)) is not None:
+            batch = [work for work in batch if not work.future.cancelled()]
+            if batch:
+                self._compute(batch)
+
+    def _compute(self, batch: list[_Work]) -> None:
+        started = self._busy_since = time.perf_counter()
+        self._metrics.batch_size.observe(len(batch))
+        for work in batch:
+            self._metrics.batch_wait.observe(started - work.arrived)
+        outcomes = self._run([work.prepared for work in batch])
+        elapsed_s = time.perf_counter() - started
+        self._busy_since = None
+        self._metrics.process.labels(self._step_type).observe(elapsed_s)
+        self._deliver(list(zip(batch, outcomes, strict=True)), inference_time_s=elapsed_s)
+
+    def _run(self, prepared: list[Any]) -> Sequence[JsonOutput | StepError]:
+        """Run a batch; when it breaks as a whole, run each image alone to find the culprit."""
+        try:
+            outcomes = self._step.run(prepared)
+            if len(outcomes) != len(prepared):
+                raise StepFailedError
+        except Exception as exc:
+            if len(prepared) == 1:
+                return [_as_step_error(exc)]
+            _log.exception("a batch of %d failed; its images are run alone", len(prepared))
+            return [self._run([one])[0] for one in prepared]
+        return outcomes
+
+    def _deliver(
+        self, outcomes: list[tuple[_Work, JsonOutput | StepError]], *, inference_time_s: float
+    ) -> None:
+        for _, outcome in outcomes:
+            if isinstance(outcome, StepError):
+                self._metrics.failures.labels(outcome.code).inc()
+        results = [
+            (work.future, StepResult(outcome, inference_time_s, work.decode_s + inference_time_s))
+            for work, outcome in outcomes
+        ]
+        self._loop.call_soon_threadsafe(_resolve, results)
+
+
+def _resolve(results: list[tuple["asyncio.Future[StepResult]", StepResult]]) -> None:
+    for future, result in results:
+        if not future.done():
+            future.set_result(result)
+
+
+def _as_step_error(exc: Exception) -> StepError:
+    if isinstance(exc, StepError):
+        return exc
+    _log.error("the step failed", exc_info=exc)
+    return StepFailedError()

@@ -1,0 +1,136 @@
+"""What executes a classifier's arithmetic: torch is the reference, OpenVINO is faster on x86.
+
+Every runtime takes the same thing, 8-bit upright RGB crops, and gives the same thing, class
+probabilities; normalisation and softmax are part of the network, so that no runtime can differ
+in them.
+"""
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from step_app.weights import ModelCard
+
+if TYPE_CHECKING:
+    import torch
+
+RuntimeName = Literal["torch", "openvino"]
+Precision = Literal["f32", "bf16"]
+Pixels = npt.NDArray[np.uint8]
+"""Shape (batch, crop, crop, 3), RGB, 0 to 255."""
+Probabilities = npt.NDArray[np.float32]
+"""Shape (batch, classes), rows sum to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeChoice:
+    """One way to execute a network."""
+
+    runtime: RuntimeName
+    precision: Precision
+
+
+class Runtime(Protocol):
+    """A network ready to be executed, by one thread at a time."""
+
+    def infer(self, pixels: Pixels) -> Probabilities:
+        """Return the class probabilities of a batch."""
+        ...
+
+
+class TorchRuntime:
+    """The reference: torch, on the GPU where there is one."""
+
+    def __init__(
+        self, network: "torch.nn.Module", card: ModelCard, *, precision: Precision, threads: int
+    ) -> None:
+        import torch  # noqa: PLC0415 - other runtimes do without torch
+
+        torch.set_num_threads(threads)
+        self._torch = torch
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._dtype = torch.float32 if precision == "f32" else torch.bfloat16
+        # Convolutions are faster on channels-last memory, on CPU and GPU alike.
+        copied: Any = copy.deepcopy(network)  # Module.to converts in place
+        self._network = copied.to(self._device, self._dtype, memory_format=torch.channels_last)
+        self._mean = torch.tensor(card.mean, device=self._device).view(1, 3, 1, 1)
+        self._std = torch.tensor(card.std, device=self._device).view(1, 3, 1, 1)
+
+    def infer(self, pixels: Pixels) -> Probabilities:
+        """Return the class probabilities of a batch."""
+        torch = self._torch
+        with torch.inference_mode():
+            batch = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float()
+            logits = self._network(((batch - self._mean) / self._std).to(self._dtype))
+            probabilities: Probabilities = torch.softmax(logits.float(), dim=1).cpu().numpy()
+        return probabilities
+
+
+class OpenVinoRuntime:
+    """OpenVINO on the CPU; bf16 uses AVX-512 or AMX where the processor has them."""
+
+    def __init__(self, model: Any, *, precision: Precision, threads: int) -> None:
+        """Compile a model.
+
+        Args:
+            model: an OpenVINO model, or the path of its ``.xml`` file.
+            precision: of the arithmetic; weights stay as they were saved.
+            threads: how many threads one batch may use.
+        """
+        import openvino  # noqa: PLC0415 - the torch runtime does without it
+
+        core = openvino.Core()
+        if isinstance(model, Path):
+            model = core.read_model(model)
+        options = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            # Replicas, dispatcher and clients share the cores; a pinned thread could not move.
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._request = core.compile_model(model, "CPU", options).create_infer_request()
+
+    def infer(self, pixels: Pixels) -> Probabilities:
+        """Return the class probabilities of a batch."""
+        self._request.infer({0: pixels}, share_inputs=True)
+        return np.array(self._request.get_output_tensor(0).data, dtype=np.float32)
+
+
+def convert_to_openvino(network: "torch.nn.Module", card: ModelCard) -> Any:
+    """Return the network as an OpenVINO model that takes any batch size."""
+    import openvino  # noqa: PLC0415
+    import torch  # noqa: PLC0415
+
+    class Normalised(torch.nn.Module):
+        mean: torch.Tensor
+        std: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+            self.register_buffer("mean", torch.tensor(card.mean).view(1, 3, 1, 1))
+            self.register_buffer("std", torch.tensor(card.std).view(1, 3, 1, 1))
+
+        def forward(self, pixels: "torch.Tensor") -> "torch.Tensor":
+            batch = pixels.permute(0, 3, 1, 2).float()
+            logits = self.network((batch - self.mean) / self.std)
+            return torch.softmax(logits, dim=1)
+
+    example = torch.zeros(2, card.crop, card.crop, 3, dtype=torch.uint8)
+    with torch.inference_mode():
+        model = openvino.convert_model(Normalised().eval(), example_input=example)
+    model.reshape([-1, card.crop, card.crop, 3])
+    return model
+
+
+def processor_has_bf16() -> bool:
+    """Say whether this processor computes in bf16 by itself."""
+    import openvino  # noqa: PLC0415
+
+    capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in capabilities
