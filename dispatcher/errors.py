@@ -182,6 +182,16 @@ class AttemptError(Exception):
     is_retryable: ClassVar[bool] = True
     uses_attempt: ClassVar[bool] = True
 
+    def __init__(self, message: str, *, replica_url: str = "") -> None:
+        super().__init__(message)
+        self.replica_url = replica_url
+
+    def at(self, replica_url: str) -> "AttemptError":
+        """Return this error again, for one item at one replica."""
+        copy = type(self)(str(self), replica_url=replica_url)
+        copy.__cause__ = self.__cause__
+        return copy
+
 
 class NotSentError(AttemptError):
     """The replica never saw the item, so another one may take it at no cost."""

@@ -62,6 +62,8 @@ class Job:
     """Overrides of params by step id."""
     result_key: str | None = None
     """Under which the result may be shared; None means that it may not."""
+    expected_revision: str = ""
+    """Revision of the pipeline's models when the job was accepted."""
     state: JobState = JobState.QUEUED
     started_at: float | None = None
     completed_at: float | None = None
@@ -70,7 +72,7 @@ class Job:
     attempts: int = 0
     stages: tuple[StageRun, ...] = ()
     revision: str = ""
-    """Revision of the model that answered."""
+    """Revision of the models that answered."""
     result: Mapping[str, Any] | None = None
     error: JobError | None = None
 

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     replicas: int = Field(default=os.cpu_count() or 1, ge=1, le=256)
     """Replicas of the default pipeline's step; the default is the number of cores."""
     model: str = "efficientnet_lite0"
-    """Classifier of the default pipeline: efficientnet_lite0, resnet18 or another of torchvision."""
+    """Classifier of the default pipeline: efficientnet_lite0, resnet18 or any of torchvision."""
     runtime: Literal["auto", "torch", "openvino"] = "auto"
     """What executes the model; auto measures and takes the fastest that gives the same labels."""
     precision: Literal["auto", "f32", "bf16"] = "auto"
@@ -66,7 +66,7 @@ def load_settings(argv: Sequence[str]) -> Settings:
         StartupError: a value is not allowed.
     """
     try:
-        return Settings(_cli_parse_args=list(argv))
+        return Settings(_cli_parse_args=list(argv))  # type: ignore[call-arg] # a documented keyword
     except ValidationError as exc:
         first = exc.errors()[0]
         name = str(first["loc"][0]).replace("_", "-") if first["loc"] else "settings"

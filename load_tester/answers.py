@@ -81,7 +81,7 @@ def read_result(body: bytes, *, request_id: str, file: str) -> JobResult:
 def _raise_ended(job: dict[str, Any]) -> NoReturn:
     """Raise for a job that is not completed: ended badly, or in a state a 200 cannot have."""
     status = job.get("status")
-    if status not in _ENDED_BADLY:
+    if not isinstance(status, str) or status not in _ENDED_BADLY:
         raise WrongError("result_status_unknown")
     error = job.get("error")
     code = error.get("code") if isinstance(error, dict) else None

@@ -8,15 +8,15 @@ from typing import NoReturn, TypeVar
 
 from load_tester.errors import UsageError
 from load_tester.schedule import read_schedule
-from load_tester.settings import DEFAULT_IMAGES, DEFAULT_URL, LoadSettings, check_url
+from load_tester.settings import LoadSettings, check_url
 
 Number = TypeVar("Number", int, float)
 
 
 def read_arguments(arguments: Sequence[str] | None) -> LoadSettings:
     """Return the settings that the arguments ask for; raises UsageError naming the bad one."""
-    given = _create_parser().parse_args(arguments)
     defaults = LoadSettings()
+    given = _create_parser(defaults).parse_args(arguments)
     return LoadSettings(
         url=check_url(given.url),
         images=given.images,
@@ -31,7 +31,7 @@ def read_arguments(arguments: Sequence[str] | None) -> LoadSettings:
     )
 
 
-def _create_parser() -> argparse.ArgumentParser:
+def _create_parser(defaults: LoadSettings) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="load_tester.py",
         description="Replay a schedule of images per second against a service and report.",
@@ -40,25 +40,35 @@ def _create_parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--url", default=DEFAULT_URL, help="where the service listens (%(default)s)")
-    add("--images", type=Path, default=DEFAULT_IMAGES, metavar="FOLDER", help="images to send")
+    add("--url", default=defaults.url, help="where the service listens (%(default)s)")
+    add("--images", type=Path, default=defaults.images, metavar="FOLDER", help="images to send")
     add(
         "--schedule",
         metavar="LIST|FILE",
         help="images per second: 4,8,11 or a CSV, JSON, JSONL or plain file (56 s reference)",
     )
-    add("--max-workers", type=int, default=50, help="uploads under way at once (%(default)s)")
+    add(
+        "--max-workers",
+        type=int,
+        default=defaults.max_workers,
+        help="uploads under way at once (%(default)s)",
+    )
     add(
         "--timeout",
         type=float,
-        default=60.0,
+        default=defaults.timeout_s,
         metavar="SECONDS",
         help="per image, from its intended send (%(default)s)",
     )
     add("--pipeline", help="the pipeline to ask for")
     add("--no-cache", action="store_true", help="ask the service not to use its cache")
     add("--multipart", action="store_true", help="send forms instead of raw bytes")
-    add("--seed", type=int, default=0, help="fixes the order of the images (%(default)s)")
+    add(
+        "--seed",
+        type=int,
+        default=defaults.seed,
+        help="fixes the order of the images (%(default)s)",
+    )
     add("--out", type=Path, metavar="FOLDER", help="receives report.json and raw.jsonl")
     return parser
 

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.write_error(str(exc))
         return ExitCode.CANNOT_RUN
     except KeyboardInterrupt:
-        console.write_error("interrupted before the first image")
+        console.write_error("interrupted")
         return ExitCode.INTERRUPTED
     return choose_exit_code(run.summary)
 

@@ -53,8 +53,8 @@ class ServiceClient:
         try:
             async with self._session.get(URL(f"{self._url}/health"), timeout=limit):
                 return
-        except (aiohttp.ClientError, OSError) as exc:
-            cause = str(exc) or type(exc).__name__
+        except (aiohttp.ClientError, OSError, ValueError) as exc:  # ValueError: no such host name
+            cause = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
             raise UnreachableError(f"service unreachable at {self._url}: {cause}") from exc
 
     async def submit(self, upload: Upload) -> Ticket:

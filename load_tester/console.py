@@ -6,14 +6,18 @@ import sys
 from load_tester.latency import Spread
 from load_tester.summary import Summary
 
+LOGGER = "load_tester"
+
 _WIDTH = 18
 
 
 def start_logging() -> None:
     """Send log lines to stderr as `2025-06-25 16:08:29,659 - INFO - message`."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s - %(levelname)s - %(message)s", force=True
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(message)s"))
+    logger = logging.getLogger(LOGGER)
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
 
 
 def write_out(text: str) -> None:
@@ -42,7 +46,9 @@ def render_summary(summary: Summary) -> str:
         ),
         *(_row("", f"{number} x {reason}") for reason, number in summary.reasons.items()),
         *(_row("COUNTS DIFFER", sentence) for sentence in counts.find_discrepancies()),
-        _row("seconds", "".join(f"{head:>9}" for head in ("p50", "p90", "p95", "p99", "max"))),
+        _row(
+            "milliseconds", "".join(f"{head:>10}" for head in ("p50", "p90", "p95", "p99", "max"))
+        ),
         _spread_row("end to end", summary.end_to_end),
         _spread_row("from actual send", summary.from_send),
         _spread_row("submit", summary.submit),
@@ -64,7 +70,9 @@ def _row(name: str, text: str) -> str:
 
 def _spread_row(name: str, spread: Spread) -> str:
     shown = (spread.p50_s, spread.p90_s, spread.p95_s, spread.p99_s, spread.max_s)
-    cells = "".join(f"{'n/a' if value is None else format(value, '.4f'):>9}" for value in shown)
+    cells = "".join(
+        f"{'n/a' if value is None else format(1000 * value, '.2f'):>10}" for value in shown
+    )
     return _row(name, f"{cells}   of {spread.count}")
 
 

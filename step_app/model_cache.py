@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from step_app.openvino_import import import_openvino
 from step_app.runtime import RuntimeChoice
 from step_app.weights import ModelCard
 
@@ -55,9 +56,7 @@ class ModelCache:
         staging = Path(tempfile.mkdtemp(prefix=".new-", dir=self._directory))
         try:
             if model is not None:
-                import openvino  # noqa: PLC0415 - only where it is used
-
-                openvino.save_model(model, staging / _MODEL, compress_to_fp16=False)
+                import_openvino().save_model(model, staging / _MODEL, compress_to_fp16=False)
             entry = {"choice": asdict(choice), "card": card.to_json()}
             (staging / _ENTRY).write_text(json.dumps(entry))
             shutil.rmtree(self._directory / key, ignore_errors=True)

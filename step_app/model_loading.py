@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from step_app.calibration import REFERENCE, calibration_photos, candidates, fastest_with_same_labels
-from step_app.model_cache import ModelCache
+from step_app.errors import ConfigurationError
+from step_app.model_cache import CachedModel, ModelCache
 from step_app.runtime import (
     OpenVinoRuntime,
     Runtime,
@@ -52,14 +56,7 @@ def load_model(
     """
     if cache_dir is None:
         return _load_afresh(source, runtime, precision, threads)[0]
-    cache = ModelCache(cache_dir)
-    key = _cache_key(source, runtime, precision, threads)
-    with cache.lock(key):
-        cached = cache.get(key)
-        if cached is None:
-            loaded, model = _load_afresh(source, runtime, precision, threads)
-            cache.put(key, loaded.choice, loaded.card, model)
-            return loaded
+    cached = _make_or_get(ModelCache(cache_dir), source, runtime, precision, threads)
     opened: Runtime
     if cached.model_path is not None:
         opened = OpenVinoRuntime(
@@ -71,6 +68,40 @@ def load_model(
             network, cached.card, precision=cached.choice.precision, threads=threads
         )
     return LoadedModel(opened, cached.choice, cached.card, source.digest)
+
+
+def _make_or_get(
+    cache: ModelCache, source: WeightsSource, runtime: str, precision: str, threads: int
+) -> CachedModel:
+    """Return the entry of the cache; made first, in a process of its own, when it is not there.
+
+    Conversion and measuring load torch and several copies of the model; the memory of all that
+    goes back with the process.
+    """
+    key = _cache_key(source, runtime, precision, threads)
+    with cache.lock(key):
+        cached = cache.get(key)
+        if cached is None:
+            with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+                make = partial(_fill_cache, cache, key, source)
+                pool.submit(make, runtime=runtime, precision=precision, threads=threads).result()
+            cached = cache.get(key)
+        if cached is None:
+            raise ConfigurationError(f"the model cache lost its entry {key} while it was made")
+        return cached
+
+
+def _fill_cache(
+    cache: ModelCache,
+    key: str,
+    source: WeightsSource,
+    *,
+    runtime: str,
+    precision: str,
+    threads: int,
+) -> None:
+    loaded, model = _load_afresh(source, runtime, precision, threads)
+    cache.put(key, loaded.choice, loaded.card, model)
 
 
 def _load_afresh(

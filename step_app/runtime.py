@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from step_app.openvino_import import import_openvino
 from step_app.weights import ModelCard
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class OpenVinoRuntime:
             precision: of the arithmetic; weights stay as they were saved.
             threads: how many threads one batch may use.
         """
-        import openvino  # noqa: PLC0415 - the torch runtime does without it
+        openvino = import_openvino()
 
         core = openvino.Core()
         if isinstance(model, Path):
@@ -103,7 +104,7 @@ class OpenVinoRuntime:
 
 def convert_to_openvino(network: "torch.nn.Module", card: ModelCard) -> Any:
     """Return the network as an OpenVINO model that takes any batch size."""
-    import openvino  # noqa: PLC0415
+    openvino = import_openvino()
     import torch  # noqa: PLC0415
 
     class Normalised(torch.nn.Module):
@@ -130,7 +131,7 @@ def convert_to_openvino(network: "torch.nn.Module", card: ModelCard) -> Any:
 
 def processor_has_bf16() -> bool:
     """Say whether this processor computes in bf16 by itself."""
-    import openvino  # noqa: PLC0415
+    openvino = import_openvino()
 
     capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "BF16" in capabilities

@@ -1,0 +1,27 @@
+"""The command line: ``python -m dispatcher [FLAGS]``; ``--help`` lists them."""
+
+import sys
+
+import uvloop
+
+from dispatcher.errors import StartupError
+from dispatcher.server import serve
+from dispatcher.settings import load_settings
+from dispatcher.telemetry.logs import configure_logs
+
+
+def main() -> int:
+    """Run the service; return the exit status."""
+    configure_logs()
+    try:
+        uvloop.run(serve(load_settings(sys.argv[1:])))
+    except StartupError as exc:
+        sys.stderr.write(f"error: {exc}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

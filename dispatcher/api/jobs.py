@@ -1,0 +1,144 @@
+"""Jobs: ``POST /predict_async``, ``POST /predict`` and ``GET /result/<id>``."""
+
+from typing import Final
+
+from starlette.routing import Route
+
+from dispatcher.api.asgi import (
+    Receive,
+    Scope,
+    Send,
+    parse_flag,
+    parse_seconds,
+    read_query,
+    send_json,
+)
+from dispatcher.api.documents import result, ticket
+from dispatcher.errors import DuplicateFieldError, UnknownFieldError
+from dispatcher.intake.submission import Intake, SubmitOptions
+from dispatcher.intake.upload import Upload, read_upload
+from dispatcher.jobs import Job
+from dispatcher.queues.base import JobQueue
+from dispatcher.results.base import ResultStore
+from dispatcher.telemetry.figures import Figures
+
+MAX_WAIT_S: Final = 60.0
+DEFAULT_TIMEOUT_S: Final = 30.0
+_SUBMIT_FIELDS: Final = frozenset({"pipeline", "params", "cache"})
+_PREDICT_FIELDS: Final = _SUBMIT_FIELDS | {"timeout_s"}
+_RETRY_SOON: Final = [(b"retry-after", b"1")]
+
+
+def job_routes(
+    *, intake: Intake, queue: JobQueue, results: ResultStore, figures: Figures
+) -> list[Route]:
+    """Return the routes of this resource."""
+    view = ResultView(queue=queue, figures=figures)
+    return [
+        Route("/predict_async", SubmitEndpoint(intake, queue), methods=["POST"]),
+        Route("/result/{request_id}", ResultEndpoint(results, view), methods=["GET"]),
+        Route("/predict", PredictEndpoint(intake, queue, results, view), methods=["POST"]),
+    ]
+
+
+class ResultView:
+    """Sends a job as it is at the moment."""
+
+    def __init__(self, *, queue: JobQueue, figures: Figures) -> None:
+        self._queue = queue
+        self._figures = figures
+
+    async def send(self, send: Send, job: Job) -> None:
+        """Answer with the result document: 200 when the job has ended, else 202."""
+        if job.state.is_terminal:
+            await send_json(send, 200, result(job, position=None, drain_rate=0.0))
+            return
+        document = result(
+            job,
+            position=self._queue.position(job.id),
+            drain_rate=self._figures.drain_rate(),
+        )
+        await send_json(send, 202, document, headers=_RETRY_SOON)
+
+
+class SubmitEndpoint:
+    """``POST /predict_async``: an image in, a ticket out."""
+
+    def __init__(self, intake: Intake, queue: JobQueue) -> None:
+        self._intake = intake
+        self._queue = queue
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        upload, fields = await _read_request(scope, receive, allowed=_SUBMIT_FIELDS)
+        job = await self._intake.submit(upload, _options(fields))
+        status = 200 if job.from_cache else 202
+        await send_json(send, status, ticket(job, queue_size=self._queue.depth()))
+
+
+class PredictEndpoint:
+    """``POST /predict``: an image in, its result out, or a ticket when that takes too long."""
+
+    def __init__(
+        self, intake: Intake, queue: JobQueue, results: ResultStore, view: ResultView
+    ) -> None:
+        self._intake = intake
+        self._queue = queue
+        self._results = results
+        self._view = view
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        upload, fields = await _read_request(scope, receive, allowed=_PREDICT_FIELDS)
+        timeout_s = DEFAULT_TIMEOUT_S
+        if "timeout_s" in fields:
+            timeout_s = parse_seconds(fields["timeout_s"], name="timeout_s", maximum=MAX_WAIT_S)
+        job = await self._intake.submit(upload, _options(fields))
+        job = await self._results.wait(job.id, timeout_s=timeout_s)
+        if job.state.is_terminal:
+            await self._view.send(send, job)
+        else:
+            await send_json(
+                send, 202, ticket(job, queue_size=self._queue.depth()), headers=_RETRY_SOON
+            )
+
+
+class ResultEndpoint:
+    """``GET /result/<id>``: a job, held back by ``?wait=`` until it ends."""
+
+    def __init__(self, results: ResultStore, view: ResultView) -> None:
+        self._results = results
+        self._view = view
+
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+        """Serve one request."""
+        job_id = scope["path_params"]["request_id"]
+        query = read_query(scope, allowed=frozenset({"wait"}))
+        if "wait" in query:
+            wait_s = parse_seconds(query["wait"], name="wait", maximum=MAX_WAIT_S)
+            job = await self._results.wait(job_id, timeout_s=wait_s)
+        else:
+            job = await self._results.get(job_id)
+        await self._view.send(send, job)
+
+
+async def _read_request(
+    scope: Scope, receive: Receive, *, allowed: frozenset[str]
+) -> tuple[Upload, dict[str, str]]:
+    """Return the upload, and its options from form and query together."""
+    query = read_query(scope, allowed=allowed)
+    upload = await read_upload(dict(scope["headers"]), receive)
+    for name in upload.fields:
+        if name not in allowed:
+            raise UnknownFieldError(f"The form has an unknown field; known: {sorted(allowed)}.")
+        if name in query:
+            raise DuplicateFieldError(f"{name} is in the form and in the query.")
+    return upload, {**query, **upload.fields}
+
+
+def _options(fields: dict[str, str]) -> SubmitOptions:
+    return SubmitOptions(
+        pipeline=fields.get("pipeline", "default"),
+        params=fields.get("params"),
+        use_cache=parse_flag(fields.get("cache", "true"), name="cache"),
+    )

@@ -1,0 +1,65 @@
+"""The dispatcher's HTTP application."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from dispatcher.api.jobs import job_routes
+from dispatcher.api.openapi import install_openapi
+from dispatcher.api.problems import (
+    answer_http_error,
+    answer_request_error,
+    answer_unexpected,
+    answer_validation_error,
+)
+from dispatcher.api.service import service_router
+from dispatcher.api.status import StatusView
+from dispatcher.errors import RequestError
+from dispatcher.wiring import Services
+
+
+def create_app(services: Services) -> FastAPI:
+    """Build the application over services that somebody else starts and closes."""
+    app = FastAPI(
+        title="Conveyor",
+        summary="Put pictures on a belt, get answers you can trust.",
+        version="0.1.0",
+        redoc_url=None,
+    )
+    app.add_exception_handler(RequestError, answer_request_error)
+    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(RequestValidationError, answer_validation_error)
+    app.add_exception_handler(Exception, answer_unexpected)
+    # First, because routes are matched in order and these two calls are nearly all there is.
+    app.router.routes[:0] = job_routes(
+        intake=services.intake,
+        queue=services.queue,
+        results=services.results,
+        figures=services.figures,
+    )
+    app.include_router(
+        service_router(
+            status=StatusView(
+                figures=services.figures,
+                queue=services.queue,
+                results=services.results,
+                cache=services.cache,
+                pools=services.pools,
+                pipelines=services.pipelines,
+            ),
+            metrics=services.metrics,
+            queue=services.queue,
+            pools=services.pools,
+            unready_reasons=lambda: _unready_reasons(services),
+        )
+    )
+    install_openapi(app)
+    return app
+
+
+def _unready_reasons(services: Services) -> Sequence[str]:
+    if services.lifecycle.is_draining:
+        return ["draining"]
+    return [] if services.lifecycle.is_started else ["starting: no replica is ready yet"]

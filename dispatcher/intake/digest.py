@@ -1,0 +1,30 @@
+"""What identifies an upload, and under which key its result may be shared."""
+
+import hashlib
+
+from dispatcher.pipelines.model import Pipeline, result_identity
+from dispatcher.pipelines.overrides import Overrides
+
+
+def result_key(digest: str, pipeline: Pipeline, overrides: Overrides) -> str | None:
+    """Return the result key: the digest and everything else that decides the result.
+
+    Args:
+        digest: SHA-256 of the image's raw bytes, in full.
+        pipeline: whose stage types, params and model revisions are part of the key.
+        overrides: this job's params by step id.
+
+    Returns:
+        64 hexadecimal digits, or None while a model revision is unknown.
+    """
+    identity = result_identity(pipeline, overrides)
+    if identity is None:
+        return None
+    return hashlib.sha256(f"{digest}\n{identity}".encode()).hexdigest()
+
+
+def coalescing_key(digest: str, pipeline: Pipeline, overrides: Overrides) -> str:
+    """Return what makes two jobs in flight the same work, even before a revision is known."""
+    parts = [f"{stage.key}:{stage.model_revision}" for stage in pipeline.stages]
+    changes = sorted((step, sorted(params.items())) for step, params in overrides.items())
+    return f"{digest}|{parts}|{changes!r}"

@@ -1,0 +1,166 @@
+"""From an upload to a job: answered from the cache, joined to its twin, queued, or refused."""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from dispatcher.blobs.base import BlobStore
+from dispatcher.errors import OverloadedError, RequestError
+from dispatcher.intake.admission import admit, retry_after_s
+from dispatcher.intake.cache import ResultCache
+from dispatcher.intake.coalescing import Coalescing, Flight
+from dispatcher.intake.digest import coalescing_key, result_key
+from dispatcher.intake.sniffing import sniff
+from dispatcher.intake.upload import Upload
+from dispatcher.jobs import Job, JobState
+from dispatcher.pipelines.overrides import parse_overrides
+from dispatcher.pipelines.store import PipelineStore
+from dispatcher.queues.base import JobQueue, QueueFullError
+from dispatcher.results.base import ResultStore
+from dispatcher.telemetry.figures import CacheOutcome, Figures
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitOptions:
+    """What a client asked for, beside the image."""
+
+    pipeline: str = "default"
+    params: str | None = None
+    use_cache: bool = True
+
+
+class Intake:
+    """Accepts jobs and settles those that wait for an identical one."""
+
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        results: ResultStore,
+        blobs: BlobStore,
+        pipelines: PipelineStore,
+        cache: ResultCache,
+        coalescing: Coalescing,
+        figures: Figures,
+        is_draining: Callable[[], bool],
+    ) -> None:
+        self._queue = queue
+        self._results = results
+        self._blobs = blobs
+        self._pipelines = pipelines
+        self._cache = cache
+        self._coalescing = coalescing
+        self._figures = figures
+        self._is_draining = is_draining
+
+    async def submit(self, upload: Upload, options: SubmitOptions) -> Job:
+        """Accept an image.
+
+        Returns:
+            The job: ended already when its result was known, else queued.
+
+        Raises:
+            RequestError: it was not accepted, and nothing of it is kept.
+        """
+        try:
+            return await self._submit(upload, options)
+        except RequestError as exc:
+            self._figures.count_refused(exc.code)
+            raise
+
+    async def _submit(self, upload: Upload, options: SubmitOptions) -> Job:
+        pipeline = self._pipelines.get(options.pipeline)
+        overrides = parse_overrides(options.params, pipeline)
+        job = Job(
+            id=str(uuid.uuid4()),
+            filename=upload.filename,
+            digest=upload.digest,
+            pipeline_id=pipeline.id,
+            queued_at=time.time(),
+            overrides=overrides,
+        )
+        if not options.use_cache:
+            sniff(upload.image)
+            await self._enqueue(job, upload.image)
+            self._figures.count_accepted(CacheOutcome.BYPASS)
+            return job
+        job = replace(
+            job,
+            result_key=result_key(upload.digest, pipeline, overrides),
+            expected_revision=pipeline.revision,
+        )
+        cached = self._cache.get(job.result_key)
+        if cached is not None:
+            answered = job.served_from_cache(cached.result, cached.revision)
+            await self._results.add(answered)
+            self._figures.count_accepted(CacheOutcome.HIT)
+            self._figures.count_ended(answered)
+            return answered
+        key = coalescing_key(upload.digest, pipeline, overrides)
+        flight = self._coalescing.find(key)
+        if flight is not None:
+            return await self._follow(flight, job)
+        sniff(upload.image)
+        await self._lead(self._coalescing.take_off(key, job.id), job, upload.image)
+        return job
+
+    async def settle(self, job: Job) -> None:
+        """Take note that a job has ended: keep a good result, answer those who waited for it."""
+        if (
+            job.state is JobState.COMPLETED
+            and job.result is not None
+            and job.result_key is not None
+            # Another revision than the key names may have answered during a roll-out.
+            and job.revision == job.expected_revision
+        ):
+            self._cache.put(job.result_key, job.result, job.revision)
+        for follower in self._coalescing.land(job.id):
+            settled = follower.settled_like(job)
+            if not await self._results.save(settled):
+                await self._results.add(settled)
+            self._figures.count_ended(settled)
+        await self._blobs.release(job.digest)
+
+    async def _follow(self, flight: Flight, job: Job) -> Job:
+        """Wait for the leader to be accepted, then for its result, instead of being queued."""
+        job = replace(job, coalesced=True)
+        if flight.accepted.done():
+            flight.accepted.result()
+        flight.followers.append(job)
+        await asyncio.shield(flight.accepted)
+        if not flight.is_landed:
+            await self._results.add(job)
+        self._figures.count_accepted(CacheOutcome.COALESCED)
+        return job
+
+    async def _lead(self, flight: Flight, job: Job, image: bytes) -> None:
+        try:
+            await self._enqueue(job, image)
+        except BaseException as exc:
+            self._coalescing.land(job.id)
+            refusal = exc if isinstance(exc, RequestError) else OverloadedError()
+            flight.accepted.set_exception(refusal)
+            raise
+        flight.accepted.set_result(None)
+        self._figures.count_accepted(CacheOutcome.MISS)
+
+    async def _enqueue(self, job: Job, image: bytes) -> None:
+        depth, capacity = self._queue.depth(), self._queue.capacity
+        drain_rate = self._figures.drain_rate()
+        admit(
+            depth=depth,
+            capacity=capacity,
+            drain_rate=drain_rate,
+            is_draining=self._is_draining(),
+        )
+        await self._blobs.put(job.digest, image)
+        await self._results.add(job)
+        try:
+            depth = await self._queue.put(job.id)
+        except QueueFullError as exc:
+            await self._results.discard(job.id)
+            await self._blobs.release(job.digest)
+            raise OverloadedError(retry_after_s=retry_after_s(depth, drain_rate)) from exc
+        self._figures.note_depth(depth)

@@ -1,0 +1,64 @@
+"""All pools by step."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from dispatcher.pools.client import ReplicaClient
+from dispatcher.pools.health import HealthPolicy
+from dispatcher.pools.pool import Pool
+from dispatcher.pools.replica import Replica
+from dispatcher.pools.room import RoomSignal
+
+_READY_POLL_S: Final = 0.05
+
+
+class PoolDirectory:
+    """Finds the pool of a step and keeps the set of pools like the records say."""
+
+    def __init__(self, *, client: ReplicaClient, policy: HealthPolicy) -> None:
+        self._client = client
+        self._policy = policy
+        self._pools: dict[str, Pool] = {}
+        self.room = RoomSignal()
+
+    def get(self, step: str) -> Pool:
+        """Return the pool of a step; one without replicas when no record names it."""
+        if step not in self._pools:
+            self._pools[step] = Pool(
+                step, client=self._client, policy=self._policy, on_room=self.room.notify
+            )
+        return self._pools[step]
+
+    def apply(self, wanted: Mapping[str, Sequence[str]]) -> None:
+        """Take the URLs of the replicas of every step."""
+        for step in [step for step in self._pools if step not in wanted]:
+            self._pools[step].set_replicas([])
+        for step, urls in wanted.items():
+            self.get(step).set_replicas(urls)
+        self.room.notify()
+
+    def pools(self) -> list[Pool]:
+        """Return all pools."""
+        return list(self._pools.values())
+
+    def replicas(self) -> list[Replica]:
+        """Return all replicas of all pools."""
+        return [replica for pool in self._pools.values() for replica in pool.replicas]
+
+    def slots(self) -> int:
+        """Return how many items all ready replicas may have together."""
+        return sum(pool.slots for pool in self._pools.values())
+
+    async def wait_all_ready(self, count: int) -> None:
+        """Wait until at least so many replicas are known and all of them are ready."""
+        while True:
+            replicas = self.replicas()
+            if len(replicas) >= count and all(replica.is_ready for replica in replicas):
+                return
+            await asyncio.sleep(_READY_POLL_S)
+
+    async def close(self) -> None:
+        """Give back all work."""
+        for pool in self._pools.values():
+            await pool.close()

@@ -1,0 +1,82 @@
+"""When a replica is ejected, and when it comes back: pure decisions.
+
+After Envoy's outlier detection: consecutive failures eject, each ejection lasts longer than the
+one before, a probe readmits, and the last ready replica is never ejected for bad answers,
+because one that may be bad is better than none.
+"""
+
+from dataclasses import dataclass
+
+from dispatcher.pools.replica import Replica, ReplicaState
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPolicy:
+    """The numbers of the decisions below."""
+
+    probe_interval_s: float = 1.0
+    starting_probe_interval_s: float = 0.2
+    probe_timeout_s: float = 1.0
+    failures_to_eject: int = 3
+    probes_to_eject: int = 3
+    base_ejection_s: float = 5.0
+    max_ejection_s: float = 60.0
+    min_attempt_timeout_s: float = 2.0
+    max_attempt_timeout_s: float = 30.0
+    attempt_timeout_factor: float = 8.0
+
+
+def attempt_timeout_s(replica: Replica, policy: HealthPolicy) -> float:
+    """Return how long an answer may take: a multiple of what this replica usually needs."""
+    if replica.ewma_latency_s is None:
+        return policy.max_attempt_timeout_s
+    usual = replica.ewma_latency_s * policy.attempt_timeout_factor
+    return min(max(usual, policy.min_attempt_timeout_s), policy.max_attempt_timeout_s)
+
+
+def should_eject(replica: Replica, policy: HealthPolicy, *, is_lost: bool, ready: int) -> bool:
+    """Say whether a replica that just failed gets no more work for now.
+
+    Args:
+        replica: with the failure already recorded.
+        policy: the numbers.
+        is_lost: the connection broke or no answer came, so that it is probably dead.
+        ready: how many replicas of the pool are ready, this one included.
+    """
+    if is_lost:
+        return True
+    return replica.consecutive_failures >= policy.failures_to_eject and ready > 1
+
+
+def ejection_s(replica: Replica, policy: HealthPolicy, *, is_lost: bool) -> float:
+    """Return how long a replica stays ejected at least.
+
+    A lost one is back as soon as it answers probes: it was replaced or restarted. One that
+    answers wrongly may pass every probe, so only time helps.
+    """
+    if is_lost:
+        return 0.0
+    return min(policy.base_ejection_s * 2.0**replica.ejections, policy.max_ejection_s)
+
+
+def eject(replica: Replica, *, until: float) -> None:
+    """Take a replica out."""
+    replica.state = ReplicaState.EJECTED
+    replica.ejections += 1
+    replica.ejected_until = until
+
+
+def may_readmit(replica: Replica, *, now: float) -> bool:
+    """Say whether a successful probe makes this replica ready."""
+    return replica.state is ReplicaState.STARTING or (
+        replica.state is ReplicaState.EJECTED and now >= replica.ejected_until
+    )
+
+
+def readmit(replica: Replica, *, revision: str, max_batch_size: int) -> None:
+    """Give a replica work again, as what it says that it is."""
+    replica.state = ReplicaState.READY
+    replica.revision = revision
+    replica.max_batch_size = max_batch_size
+    replica.consecutive_failures = 0
+    replica.failed_probes = 0

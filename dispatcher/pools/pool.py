@@ -1,0 +1,147 @@
+"""The replicas of one step, as one thing that processes items."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from dispatcher.errors import NotSentError
+from dispatcher.pools.client import ReadyReport, ReplicaClient
+from dispatcher.pools.health import (
+    HealthPolicy,
+    eject,
+    ejection_s,
+    may_readmit,
+    readmit,
+    should_eject,
+)
+from dispatcher.pools.lane import Answer, Lane, Parcel
+from dispatcher.pools.replica import Replica
+from dispatcher.pools.routing import choose_replica
+from step_app.contract import BatchItem
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    parcel: Parcel
+    avoid: Collection[str]
+
+
+class Pool:
+    """Gives each item to the least loaded ready replica; items wait while none has room."""
+
+    def __init__(
+        self,
+        step: str,
+        *,
+        client: ReplicaClient,
+        policy: HealthPolicy,
+        on_room: Callable[[], None],
+    ) -> None:
+        self.step = step
+        self._client = client
+        self._policy = policy
+        self._on_room = on_room
+        self._lanes: dict[str, Lane] = {}
+        self._waiting: deque[_Waiting] = deque()
+
+    @property
+    def replicas(self) -> list[Replica]:
+        """All known replicas."""
+        return [lane.replica for lane in self._lanes.values()]
+
+    @property
+    def room(self) -> int:
+        """Return how many more items would be sent at once."""
+        return max(0, sum(replica.room for replica in self.replicas) - len(self._waiting))
+
+    @property
+    def slots(self) -> int:
+        """Return how many items the ready replicas may have together."""
+        return sum(2 * r.max_batch_size for r in self.replicas if r.is_ready)
+
+    async def process(self, item: BatchItem, *, avoid: Collection[str] = ()) -> Answer:
+        """Have one item processed; waits for a replica as long as it takes.
+
+        Args:
+            item: the image and its params.
+            avoid: URLs of replicas that failed this item before.
+
+        Raises:
+            AttemptError: the attempt failed.
+        """
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(Parcel(item, answer), avoid))
+        self._dispatch()
+        return await answer
+
+    def set_replicas(self, urls: Iterable[str]) -> None:
+        """Take the set of replicas that should exist; the others give back their work."""
+        wanted = list(dict.fromkeys(urls))
+        for url in [url for url in self._lanes if url not in wanted]:
+            self._lanes.pop(url).fail_all()
+        for url in wanted:
+            if url not in self._lanes:
+                self._lanes[url] = Lane(
+                    Replica(url=url, step=self.step),
+                    client=self._client,
+                    policy=self._policy,
+                    on_room=self._dispatch,
+                    on_failure=self._handle_failure,
+                )
+        self._dispatch()
+
+    def apply_probe(self, replica: Replica, report: ReadyReport | None) -> None:
+        """Take the outcome of a probe: readmit a well replica, eject one that keeps silent."""
+        if report is not None:
+            replica.failed_probes = 0
+            if may_readmit(replica, now=time.monotonic()):
+                readmit(replica, revision=report.revision, max_batch_size=report.max_batch_size)
+                _log.info("replica %s of %s is ready", replica.url, self.step)
+                self._dispatch()
+            return
+        replica.failed_probes += 1
+        lane = self._lanes.get(replica.url)
+        if (
+            lane is not None
+            and replica.is_ready
+            and replica.failed_probes >= self._policy.probes_to_eject
+        ):
+            self._eject(lane, is_lost=True)
+
+    async def close(self) -> None:
+        """Give back everything that waits or is on the road."""
+        while self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.parcel.answer.done():
+                waiting.parcel.answer.set_exception(NotSentError("the pool is closed"))
+        for lane in self._lanes.values():
+            await lane.close()
+
+    def _dispatch(self) -> None:
+        while self._waiting:
+            waiting = self._waiting[0]
+            if not waiting.parcel.answer.done():
+                replica = choose_replica(self.replicas, avoid=waiting.avoid)
+                if replica is None:
+                    break
+                self._lanes[replica.url].add(waiting.parcel)
+            self._waiting.popleft()
+        self._on_room()
+
+    def _handle_failure(self, lane: Lane, is_lost: bool) -> None:
+        ready = sum(replica.is_ready for replica in self.replicas)
+        if lane.replica.is_ready and should_eject(
+            lane.replica, self._policy, is_lost=is_lost, ready=ready
+        ):
+            self._eject(lane, is_lost=is_lost)
+
+    def _eject(self, lane: Lane, *, is_lost: bool) -> None:
+        duration_s = ejection_s(lane.replica, self._policy, is_lost=is_lost)
+        eject(lane.replica, until=time.monotonic() + duration_s)
+        _log.warning("replica %s of %s is ejected", lane.replica.url, self.step)
+        lane.fail_all()

@@ -1,0 +1,176 @@
+"""Start, serve, drain, end: the life of one dispatcher process.
+
+::
+
+    start ──▶ replicas ready: a line is printed ──▶ SIGTERM or Ctrl-C ──▶ drain ──▶ end
+
+While it drains it refuses new images, finishes what was accepted, and still answers polls.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from typing import Any, Final
+
+import uvicorn
+
+from dispatcher.app import create_app
+from dispatcher.errors import StartupError
+from dispatcher.settings import Settings
+from dispatcher.topology.discovery import follow_records
+from dispatcher.wiring import Services, build_services, open_data_dir
+
+_log = logging.getLogger(__name__)
+_LISTEN_BACKLOG: Final = 2048
+_DRAIN_POLL_S: Final = 0.05
+_LAST_POLLS_S: Final = 1.0
+"""How long results of the last jobs can still be fetched before the service ends."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handling: a signal must drain before it stops."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture nothing."""
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Run the service until it is told to end.
+
+    Raises:
+        StartupError: it cannot start.
+    """
+    async with AsyncExitStack() as stack:
+        listener = _listen(settings.host, settings.port)
+        stack.callback(listener.close)
+        stack.enter_context(open_data_dir(settings.data_dir))
+        services = build_services(settings)
+        await _start(services, stack)
+        await _serve_until_signal(services, listener)
+
+
+async def _start(services: Services, stack: AsyncExitStack) -> None:
+    """Start everything bottom up; the stack closes it in the reverse order."""
+    for resource in (
+        services.queue,
+        services.results,
+        services.blobs,
+        services.client,
+    ):
+        await resource.start()
+        stack.push_async_callback(resource.close)
+    await services.launcher.start()
+    stack.push_async_callback(services.launcher.close)
+    stack.push_async_callback(services.pools.close)
+    for loop in (
+        services.consumer.run(),
+        services.monitor.run(),
+        follow_records(services.records, pipelines=services.pipelines, pools=services.pools),
+    ):
+        _run_in_background(loop, stack)
+
+
+def _run_in_background(loop: Coroutine[Any, Any, None], stack: AsyncExitStack) -> None:
+    """Run a loop until the end; one that dies takes the service with it, instead of silence."""
+    task = asyncio.create_task(loop)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    def end_service(done: asyncio.Task[None]) -> None:
+        if not done.cancelled():
+            _log.critical("a background loop died", exc_info=done.exception())
+            signal.raise_signal(signal.SIGTERM)
+
+    task.add_done_callback(end_service)
+    stack.push_async_callback(stop)
+
+
+async def _serve_until_signal(services: Services, listener: socket.socket) -> None:
+    told_to_end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told_to_end.set)
+    server = _Server(
+        uvicorn.Config(
+            create_app(services),
+            lifespan="off",
+            http="httptools",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            # Longer than clients and proxies pause between polls; a shorter one resets them.
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=5,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    ending = asyncio.create_task(told_to_end.wait())
+    announcing = asyncio.create_task(_announce_when_ready(services, listener))
+    try:
+        await asyncio.wait([ending, announcing], return_when=asyncio.FIRST_COMPLETED)
+        if announcing.done():
+            await announcing
+        await ending
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)  # a second Ctrl-C ends at once
+        await _drain(services)
+    finally:
+        ending.cancel()
+        announcing.cancel()
+        server.should_exit = True
+        await serving
+
+
+async def _announce_when_ready(services: Services, listener: socket.socket) -> None:
+    """Print the line that tells a person what to try, once it will work."""
+    description = await services.launcher.wait_ready()
+    await services.pools.wait_all_ready(services.settings.replicas)
+    services.lifecycle.is_started = True
+    host, port = listener.getsockname()[:2]
+    url = f"http://{host}:{port}"
+    sys.stdout.write(
+        f"Conveyor is ready on {url}: {services.settings.replicas} x {description}\n"
+        f"Try: curl -F image=@images/koala.jpg {url}/predict\n"
+    )
+    sys.stdout.flush()
+
+
+async def _drain(services: Services) -> None:
+    """Finish what was accepted, for as long as the settings allow."""
+    services.lifecycle.is_draining = True
+    waiting = services.queue.depth() + services.queue.leased()
+    sys.stdout.write(f"Draining: {waiting} jobs to finish\n")
+    sys.stdout.flush()
+    try:
+        async with asyncio.timeout(services.settings.drain_timeout_s):
+            while services.queue.depth() or services.queue.leased():  # noqa: ASYNC110 - no event
+                await asyncio.sleep(_DRAIN_POLL_S)
+    except TimeoutError:
+        left = services.queue.depth() + services.queue.leased()
+        _log.error("%d jobs were not finished in time and are lost", left)
+    if waiting:
+        await asyncio.sleep(_LAST_POLLS_S)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the port before anything else starts, so that a taken one costs nothing."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_LISTEN_BACKLOG)
+    except OSError as exc:
+        listener.close()
+        raise StartupError(
+            f"cannot listen on {host}:{port}: {exc.strerror}; choose another with --port"
+        ) from exc
+    return listener

@@ -1,0 +1,126 @@
+"""What happened so far: the figures behind ``/status`` and ``/metrics``.
+
+Every event is noted once and feeds both, so that they cannot disagree.
+"""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from dispatcher.jobs import Job, JobState
+from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.rate import RateMeter
+
+_LATENCIES_KEPT: Final = 2048
+_DRAIN_WINDOW_S: Final = 10
+_THROUGHPUT_WINDOW_S: Final = 60
+
+
+class CacheOutcome(StrEnum):
+    """How an accepted image was known to the cache; each is exactly one of these."""
+
+    HIT = "hit"  # answered by an earlier result
+    MISS = "miss"  # computed
+    COALESCED = "coalesced"  # joined to the same work in flight
+    BYPASS = "bypass"  # the client wanted it computed anew
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Of the end-to-end latency of the latest jobs, in seconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class Figures:
+    """Counts everything that ``/status`` tells."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._started = time.monotonic()
+        self._jobs_by_outcome = {
+            state: metrics.jobs.labels(state.value) for state in JobState if state.is_terminal
+        }
+        self._cache_by_outcome = {
+            outcome: metrics.cache_requests.labels(outcome.value) for outcome in CacheOutcome
+        }
+        self._latencies: deque[float] = deque(maxlen=_LATENCIES_KEPT)
+        self._ended_rate = RateMeter()
+        self._computed_rate = RateMeter()
+        self._processing_s = 0.0
+        self._queued_s = 0.0
+        self._computed = 0
+        self.cache = dict.fromkeys(CacheOutcome, 0)
+        self.ended = dict.fromkeys(JobState, 0)
+        self.accepted = 0
+        self.peak_depth = 0
+        self.last_request_at: float | None = None
+
+    def count_accepted(self, outcome: CacheOutcome) -> None:
+        """Note an accepted image."""
+        self.accepted += 1
+        self.cache[outcome] += 1
+        self.last_request_at = time.time()
+        self._cache_by_outcome[outcome].inc()
+
+    def count_refused(self, code: str) -> None:
+        """Note an image that was refused."""
+        self._metrics.jobs.labels(f"refused_{code}").inc()
+
+    def count_ended(self, job: Job) -> None:
+        """Note a job that reached its terminal state."""
+        now = time.monotonic()
+        self.ended[job.state] += 1
+        self._jobs_by_outcome[job.state].inc()
+        self._ended_rate.add(now)
+        latency_s = max(0.0, (job.completed_at or job.queued_at) - job.queued_at)
+        self._latencies.append(latency_s)
+        self._metrics.job_duration.observe(latency_s)
+        self._metrics.request.observe(latency_s)
+        if job.from_cache or job.started_at is None:
+            return
+        self._computed += 1
+        self._processing_s += job.processing_time_s or 0.0
+        self._queued_s += job.queue_time_s or 0.0
+        self._metrics.queue_wait.observe(job.queue_time_s or 0.0)
+        if not job.coalesced:
+            self._computed_rate.add(now)
+            self._metrics.processed.inc()
+
+    def note_depth(self, depth: int) -> None:
+        """Note how many jobs wait, after one was added."""
+        self.peak_depth = max(self.peak_depth, depth)
+        self._metrics.published.inc()
+
+    def drain_rate(self) -> float:
+        """Return how many jobs per second left the queue and ended, lately."""
+        return self._computed_rate.per_second(time.monotonic(), window_s=_DRAIN_WINDOW_S)
+
+    def throughput(self) -> float:
+        """Return how many jobs per second ended in the last minute."""
+        return self._ended_rate.per_second(time.monotonic(), window_s=_THROUGHPUT_WINDOW_S)
+
+    def average_processing_s(self) -> float:
+        """Return the mean time from the first attempt to the end."""
+        return self._processing_s / self._computed if self._computed else 0.0
+
+    def average_queue_s(self) -> float:
+        """Return the mean time from acceptance to the first attempt."""
+        return self._queued_s / self._computed if self._computed else 0.0
+
+    def uptime_s(self) -> float:
+        """Return for how long the service has been running."""
+        return time.monotonic() - self._started
+
+    def latency(self) -> Percentiles:
+        """Return percentiles by the nearest-rank method; zeros before the first job."""
+        ordered = sorted(self._latencies) or [0.0]
+
+        def at(share: float) -> float:
+            return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+        return Percentiles(p50=at(0.50), p95=at(0.95), p99=at(0.99))

@@ -1,0 +1,79 @@
+"""The dispatcher's Prometheus metrics, under the names of the wire contract."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class ReplicaFigures(Protocol):
+    """What is measured of a replica."""
+
+    step: str
+    ongoing: int
+
+    @property
+    def state(self) -> str:
+        """Its state by name."""
+        ...
+
+
+class Metrics:
+    """All metrics, in a registry of their own."""
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.jobs = self._counter("dispatcher_jobs", "Jobs by what became of them.", "outcome")
+        self.cache_requests = self._counter(
+            "dispatcher_cache_requests", "Accepted images by how the cache knew them.", "outcome"
+        )
+        self.queue_wait = self._histogram(
+            "dispatcher_queue_wait_seconds", "Time from acceptance to the first attempt."
+        )
+        self.job_duration = self._histogram(
+            "dispatcher_job_duration_seconds", "Time from acceptance to the end."
+        )
+        self.request = self._histogram(
+            "frontend_request_seconds", "Time from upload to completed processing."
+        )
+        self.published = Counter(
+            "frontend_publish", "Jobs put into the queue.", registry=self._registry
+        )
+        self.processed = Counter(
+            "frontend_processed", "Jobs taken off the queue and ended.", registry=self._registry
+        )
+        self._depth = self._gauge("dispatcher_queue_depth", "Jobs that wait.")
+        self._oldest = self._gauge(
+            "dispatcher_queue_oldest_age_seconds", "How long the oldest waiting job has waited."
+        )
+        self._ongoing = self._gauge(
+            "dispatcher_replica_ongoing_requests", "Items that replicas have on hand.", "step"
+        )
+        self._replicas = self._gauge("dispatcher_replicas", "Replicas by state.", "step", "state")
+
+    def render(
+        self, *, depth: int, oldest_age_s: float, replicas: Iterable[ReplicaFigures]
+    ) -> bytes:
+        """Return all metrics as Prometheus text; gauges are read at this moment."""
+        self._depth.set(depth)
+        self._oldest.set(oldest_age_s)
+        self._ongoing.clear()
+        self._replicas.clear()
+        for replica in replicas:
+            self._ongoing.labels(replica.step).inc(replica.ongoing)
+            self._replicas.labels(replica.step, replica.state).inc()
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(name, text, buckets=_SECONDS, registry=self._registry)

@@ -1,0 +1,31 @@
+"""What discovery and a launcher promise."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from dispatcher.topology.configmap import StepRecord
+
+
+class Discovery(Protocol):
+    """Finds the steps that exist, by their ConfigMap records and by nothing else.
+
+    Promises of every backend: the first snapshot comes at once, another follows each change
+    within five seconds; each is complete; a record that does not parse keeps its last good
+    version, and never empties the set.
+    """
+
+    def snapshots(self) -> AsyncIterator[Sequence[StepRecord]]:
+        """Yield all records, now and after every change."""
+        ...
+
+
+class Launcher(Protocol):
+    """Makes replicas run and keeps their records true."""
+
+    async def start(self) -> None:
+        """Start what was declared."""
+        ...
+
+    async def close(self) -> None:
+        """End every replica and remove its records."""
+        ...

@@ -1,0 +1,129 @@
+"""The record of a step: a Kubernetes ConfigMap, or the same text in a file on one machine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import yaml
+
+from dispatcher.pipelines.model import Pipeline, Stage, StepKey
+from step_app.contract import STEP_TYPES
+
+APP_LABEL: Final = "nn-service"
+_DATA_KEY: Final = "PIPELINE_CONFIG"
+
+
+class InvalidRecordError(ValueError):
+    """A record that does not describe a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """One step of one pipeline: what it is and where its replicas answer."""
+
+    key: StepKey
+    type: str
+    steps: Sequence[Mapping[str, Any]]
+    """All steps of the pipeline in their order: id, type, params, next_step."""
+    endpoints: Sequence[str] = ()
+    """URLs of the replicas that run; in a cluster the Service's endpoints take this place."""
+    replicas: int = 1
+    model_revision: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the object, and of the file."""
+        return f"pipeline-{self.key.pipeline_id}-step-{self.key.step_id}"
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The params of this record's own step."""
+        own = next(step for step in self.steps if str(step["id"]) == self.key.step_id)
+        return own.get("params") or {}
+
+
+def render(record: StepRecord) -> str:
+    """Return a record as a ConfigMap in YAML."""
+    config = {
+        "pipeline_id": record.key.pipeline_id,
+        "step_id": record.key.step_id,
+        "steps": [dict(step) for step in record.steps],
+        "service": record.endpoints[0] if record.endpoints else "",
+        "endpoints": list(record.endpoints),
+        "replicas": record.replicas,
+        "model_revision": record.model_revision,
+    }
+    document = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": record.name,
+            "labels": {
+                "app": APP_LABEL,
+                "pipeline_id": record.key.pipeline_id,
+                "step_id": record.key.step_id,
+                "step_type": record.type,
+            },
+        },
+        "data": {_DATA_KEY: yaml.safe_dump(config, sort_keys=False)},
+    }
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def parse(text: str) -> StepRecord:
+    """Read a ConfigMap in YAML.
+
+    Raises:
+        InvalidRecordError: it is not the record of a step.
+    """
+    try:
+        document = yaml.safe_load(text)
+        labels = document["metadata"]["labels"]
+        config = yaml.safe_load(document["data"][_DATA_KEY])
+        record = StepRecord(
+            key=StepKey(str(config["pipeline_id"]), str(config["step_id"])),
+            type=str(labels["step_type"]),
+            steps=tuple(dict(step) for step in config["steps"]),
+            endpoints=tuple(_check_url(url) for url in config.get("endpoints") or ()),
+            replicas=int(config.get("replicas", 1)),
+            model_revision=str(config.get("model_revision") or ""),
+        )
+        params = record.params
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise InvalidRecordError("this is no record of a step") from exc
+    except StopIteration as exc:
+        raise InvalidRecordError("the record's step is not among its steps") from exc
+    is_ours = labels.get("app") == APP_LABEL and labels.get("pipeline_id") == record.key.pipeline_id
+    if not is_ours or record.type not in STEP_TYPES or not isinstance(params, Mapping):
+        raise InvalidRecordError("the record's labels do not fit its data")
+    return record
+
+
+def pipelines_of(records: Sequence[StepRecord]) -> list[Pipeline]:
+    """Return the pipelines that these records make up, each with its stages in order."""
+    by_pipeline: dict[str, dict[str, StepRecord]] = {}
+    for record in records:
+        by_pipeline.setdefault(record.key.pipeline_id, {})[record.key.step_id] = record
+    pipelines = []
+    for pipeline_id, steps in by_pipeline.items():
+        order = [str(step["id"]) for step in next(iter(steps.values())).steps]
+        stages = tuple(_stage(steps[step_id]) for step_id in order if step_id in steps)
+        pipelines.append(Pipeline(id=pipeline_id, stages=stages))
+    return pipelines
+
+
+def _stage(record: StepRecord) -> Stage:
+    return Stage(
+        key=record.key,
+        type=record.type,
+        params=record.params,
+        model_revision=record.model_revision,
+    )
+
+
+def _check_url(url: object) -> str:
+    parts = urlsplit(str(url))
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise ValueError("an endpoint is no http URL")
+    return str(url).rstrip("/")

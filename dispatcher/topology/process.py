@@ -1,0 +1,157 @@
+"""One replica as a supervised child process: started, probed, replaced when it ends or hangs.
+
+What a kubelet does for a pod: a process that ends is started again, after longer and longer
+pauses when it ends soon; one that stops answering ``/livez`` is killed.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from dispatcher.errors import StartupError
+from dispatcher.pools.client import ReadyReport, ReplicaClient
+from step_app.contract import EXIT_CONFIGURATION
+
+_log = logging.getLogger(__name__)
+
+_PROJECT: Final = Path(__file__).resolve().parents[2]
+_START_TIMEOUT_S: Final = 120.0
+_STARTING_PROBE_S: Final = 0.2
+_LIVENESS_INTERVAL_S: Final = 2.0
+_LIVENESS_TIMEOUT_S: Final = 2.0
+_LIVENESS_FAILURES: Final = 3
+_TERM_GRACE_S: Final = 12.0
+_STABLE_AFTER_S: Final = 10.0
+_MAX_BACKOFF_S: Final = 10.0
+
+OnChange = Callable[["ReplicaProcess"], None]
+
+
+class ReplicaProcess:
+    """Keeps one replica running."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        environment: Mapping[str, str],
+        client: ReplicaClient,
+        on_change: OnChange,
+    ) -> None:
+        self.name = name
+        self.url: str | None = None
+        """Where the running process answers; None while there is none."""
+        self.report: ReadyReport | None = None
+        """What it said of itself when it became ready; None before that."""
+        self._environment = environment
+        self._client = client
+        self._on_change = on_change
+        self._last_error = ""
+
+    async def run(self) -> None:
+        """Keep the process running until cancelled; then end it.
+
+        Raises:
+            StartupError: the process says that it can never start.
+        """
+        quick_ends = 0
+        while True:
+            started = time.monotonic()
+            status = await self._run_once()
+            if status == EXIT_CONFIGURATION:
+                raise StartupError(self._last_error or "the replica refused its configuration")
+            quick_ends = 0 if time.monotonic() - started > _STABLE_AFTER_S else quick_ends + 1
+            _log.warning("replica %s ended with status %s; starting it again", self.name, status)
+            await asyncio.sleep(0 if quick_ends <= 1 else min(0.25 * 2**quick_ends, _MAX_BACKOFF_S))
+
+    async def _run_once(self) -> int:
+        port = _free_port()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "step_app",
+            cwd=_PROJECT,
+            env={**os.environ, **self._environment, "SERVICE_PORT": str(port)},
+            # The child ends when this pipe closes, so that not even a killed dispatcher
+            # leaves one behind.
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            # Ctrl-C in a terminal reaches the whole group; the dispatcher drains first.
+            start_new_session=True,
+        )  # fmt: skip
+        self.url = f"http://127.0.0.1:{port}"
+        self._on_change(self)
+        async with asyncio.TaskGroup() as tasks:
+            forward = tasks.create_task(self._forward_output(process))
+            probe = tasks.create_task(self._probe(process, self.url))
+            try:
+                status = await process.wait()
+            finally:
+                probe.cancel()
+                self.url = self.report = None
+                self._on_change(self)
+                await asyncio.shield(_end(process))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(forward, timeout=1.0)
+        return status
+
+    async def _probe(self, process: asyncio.subprocess.Process, url: str) -> None:
+        """Wait until the process is ready, then watch that it lives; kill it when it does not."""
+        give_up_at = time.monotonic() + _START_TIMEOUT_S
+        while time.monotonic() < give_up_at:
+            self.report = await self._client.probe(url, timeout_s=_LIVENESS_TIMEOUT_S)
+            if self.report is not None:
+                self._on_change(self)
+                await self._watch(url)
+                break
+            await asyncio.sleep(_STARTING_PROBE_S)
+        _log.warning("replica %s does not answer; killing it", self.name)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+
+    async def _watch(self, url: str) -> None:
+        """Return when the process has missed several probes in a row."""
+        missed = 0
+        while missed < _LIVENESS_FAILURES:
+            await asyncio.sleep(_LIVENESS_INTERVAL_S)
+            is_alive = await self._client.is_alive(url, timeout_s=_LIVENESS_TIMEOUT_S)
+            missed = 0 if is_alive else missed + 1
+
+    async def _forward_output(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            text = line.decode(errors="replace").rstrip()
+            if text.startswith("error: "):
+                self._last_error = text.removeprefix("error: ")
+            else:
+                _log.info("replica %s: %s", self.name, text)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a process: politely, then by force."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)  # a stopped process could not react
+    try:
+        await asyncio.wait_for(process.wait(), timeout=_TERM_GRACE_S)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _free_port() -> int:
+    """Return a port that is free now; should it be taken meanwhile, the next start tries anew."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
