@@ -107,6 +107,8 @@ async def _serve_until_signal(services: Services, listener: socket.socket) -> No
             log_level="warning",
             access_log=False,
             server_header=False,
+            # Nobody in front is trusted until a setting names whom.
+            proxy_headers=False,
             # Longer than clients and proxies pause between polls; a shorter one resets them.
             timeout_keep_alive=75,
             timeout_graceful_shutdown=5,

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from dispatcher.pipelines.model import Pipeline, result_identity
+from dispatcher.pipelines.model import Pipeline
 from dispatcher.pipelines.overrides import Overrides
 
 
@@ -17,7 +17,7 @@ def result_key(digest: str, pipeline: Pipeline, overrides: Overrides) -> str | N
     Returns:
         64 hexadecimal digits, or None while a model revision is unknown.
     """
-    identity = result_identity(pipeline, overrides)
+    identity = pipeline.identity_with(overrides)
     if identity is None:
         return None
     return hashlib.sha256(f"{digest}\n{identity}".encode()).hexdigest()

@@ -80,17 +80,16 @@ class Intake:
             pipeline_id=pipeline.id,
             queued_at=time.time(),
             overrides=overrides,
+            result_key=(
+                result_key(upload.digest, pipeline, overrides) if options.use_cache else None
+            ),
+            expected_revision=pipeline.revision,
         )
         if not options.use_cache:
             sniff(upload.image)
             await self._enqueue(job, upload.image)
             self._figures.count_accepted(CacheOutcome.BYPASS)
             return job
-        job = replace(
-            job,
-            result_key=result_key(upload.digest, pipeline, overrides),
-            expected_revision=pipeline.revision,
-        )
         cached = self._cache.get(job.result_key)
         if cached is not None:
             answered = job.served_from_cache(cached.result, cached.revision)

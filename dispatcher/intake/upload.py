@@ -117,4 +117,7 @@ def clean_filename(name: str) -> str:
 
     It is never used as a path or a key.
     """
-    return "".join(c if c.isprintable() else "_" for c in name[:_MAX_FILENAME])
+    name = name[:_MAX_FILENAME]
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else "_" for c in name)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 
@@ -28,17 +29,30 @@ class Stage:
     """As its replicas reported; empty until the first of them was ready."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pipeline:
     """What a client can send images through."""
 
     id: str
     stages: tuple[Stage, ...]
 
-    @property
+    @cached_property
     def revision(self) -> str:
         """The model revisions of all stages, as one text."""
         return join_revisions(stage.model_revision for stage in self.stages)
+
+    @cached_property
+    def identity(self) -> str | None:
+        """What, beside image and overrides, decides the result; None while that is unknown."""
+        return _identity(self, {})
+
+    def identity_with(self, overrides: Mapping[str, Mapping[str, Any]]) -> str | None:
+        """Return the identity of this pipeline under overrides of params by step id.
+
+        Two pipelines with equal stages share results: the id of the pipeline is no part of it.
+        The text is canonical JSON, so that equal meaning gives equal text and nothing else does.
+        """
+        return _identity(self, overrides) if overrides else self.identity
 
 
 def join_revisions(revisions: Iterable[str]) -> str:
@@ -46,12 +60,7 @@ def join_revisions(revisions: Iterable[str]) -> str:
     return "+".join(revisions)
 
 
-def result_identity(pipeline: Pipeline, overrides: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """Return what, beside the image, decides the result; None while a revision is unknown.
-
-    Two pipelines with equal stages share results: the id of the pipeline is no part of it. The
-    text is canonical JSON, so that equal meaning gives equal text and nothing else does.
-    """
+def _identity(pipeline: Pipeline, overrides: Mapping[str, Mapping[str, Any]]) -> str | None:
     if any(not stage.model_revision for stage in pipeline.stages):
         return None
     stages = [
