@@ -16,7 +16,8 @@ AGREEMENT = {("openvino", "f32"): 0.995, ("openvino", "bf16"): 0.98}
 def measure(data_dir: Path) -> list[Row]:
     """Return top-1 and the agreement with torch in f32."""
     photos = load_photos()
-    rows, reference = [], []
+    rows: list[Row] = []
+    reference: list[str] = []
     for runtime, precision in WAYS:
         flags = ["--runtime", runtime, "--precision", precision]
         with running_service(flags, data_dir=data_dir) as service:

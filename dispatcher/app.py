@@ -6,7 +6,14 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from dispatcher.api.jobs import job_routes
+from dispatcher.api.front_door import FrontDoor
+from dispatcher.api.jobs import (
+    PredictEndpoint,
+    ResultEndpoint,
+    ResultView,
+    SubmitEndpoint,
+    job_routes,
+)
 from dispatcher.api.openapi import install_openapi
 from dispatcher.api.problems import (
     answer_http_error,
@@ -20,8 +27,19 @@ from dispatcher.errors import RequestError
 from dispatcher.wiring import Services
 
 
-def create_app(services: Services) -> FastAPI:
+def create_app(services: Services) -> FrontDoor:
     """Build the application over services that somebody else starts and closes."""
+    view = ResultView(queue=services.queue, figures=services.figures)
+    submit = SubmitEndpoint(services.intake, services.queue)
+    result = ResultEndpoint(services.results, view)
+    predict = PredictEndpoint(services.intake, services.queue, services.results, view)
+    app = _create_api(services)
+    app.router.routes += job_routes(submit=submit, result=result, predict=predict)
+    install_openapi(app)
+    return FrontDoor(app, submit=submit, result=result)
+
+
+def _create_api(services: Services) -> FastAPI:
     app = FastAPI(
         title="Conveyor",
         summary="Put pictures on a belt, get answers you can trust.",
@@ -32,13 +50,6 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
     app.add_exception_handler(Exception, answer_unexpected)
-    # First, because routes are matched in order and these two calls are nearly all there is.
-    app.router.routes[:0] = job_routes(
-        intake=services.intake,
-        queue=services.queue,
-        results=services.results,
-        figures=services.figures,
-    )
     app.include_router(
         service_router(
             status=StatusView(
@@ -55,7 +66,6 @@ def create_app(services: Services) -> FastAPI:
             unready_reasons=lambda: _unready_reasons(services),
         )
     )
-    install_openapi(app)
     return app
 
 

@@ -14,8 +14,10 @@ from dispatcher.errors import DuplicateFieldError, InvalidValueError, UnknownFie
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _MAX_FIELDS = 16
+_encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 async def send_json(
@@ -26,7 +28,7 @@ async def send_json(
     headers: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
     """Send a JSON answer."""
-    body = json.dumps(document, allow_nan=False).encode()
+    body = _encode(document).encode()
     start = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),

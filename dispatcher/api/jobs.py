@@ -30,14 +30,13 @@ _RETRY_SOON: Final = [(b"retry-after", b"1")]
 
 
 def job_routes(
-    *, intake: Intake, queue: JobQueue, results: ResultStore, figures: Figures
+    *, submit: "SubmitEndpoint", result: "ResultEndpoint", predict: "PredictEndpoint"
 ) -> list[Route]:
     """Return the routes of this resource."""
-    view = ResultView(queue=queue, figures=figures)
     return [
-        Route("/predict_async", SubmitEndpoint(intake, queue), methods=["POST"]),
-        Route("/result/{request_id}", ResultEndpoint(results, view), methods=["GET"]),
-        Route("/predict", PredictEndpoint(intake, queue, results, view), methods=["POST"]),
+        Route("/predict_async", submit, methods=["POST"]),
+        Route("/result/{request_id}", result, methods=["GET"]),
+        Route("/predict", predict, methods=["POST"]),
     ]
 
 

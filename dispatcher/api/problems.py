@@ -92,11 +92,16 @@ async def answer_validation_error(_: Request, exc: Exception) -> Response:
     )
 
 
-async def answer_unexpected(_: Request, __: Exception) -> Response:
-    """Answer our own failure; the log has the trace, the client only an id."""
+def unexpected_problem() -> Response:
+    """Return the problem document of our own failure; the log has the trace."""
     return problem(
         status=500,
         code="internal_error",
         title="Internal error",
         detail="The request failed through no fault of yours.",
     )
+
+
+async def answer_unexpected(_: Request, __: Exception) -> Response:
+    """Answer our own failure."""
+    return unexpected_problem()

@@ -86,8 +86,7 @@ class Intake:
             expected_revision=pipeline.revision,
         )
         if not options.use_cache:
-            sniff(upload.image)
-            await self._enqueue(job, upload.image)
+            await self._enqueue(job, _sniffed(upload))
             self._figures.count_accepted(CacheOutcome.BYPASS)
             return job
         cached = self._cache.get(job.result_key)
@@ -101,8 +100,8 @@ class Intake:
         flight = self._coalescing.find(key)
         if flight is not None:
             return await self._follow(flight, job)
-        sniff(upload.image)
-        await self._lead(self._coalescing.take_off(key, job.id), job, upload.image)
+        image = _sniffed(upload)
+        await self._lead(self._coalescing.take_off(key, job.id), job, image)
         return job
 
     async def settle(self, job: Job) -> None:
@@ -163,3 +162,10 @@ class Intake:
             await self._blobs.release(job.digest)
             raise OverloadedError(retry_after_s=retry_after_s(depth, drain_rate)) from exc
         self._figures.note_depth(depth)
+
+
+def _sniffed(upload: Upload) -> bytes:
+    """Return the image's bytes, once their header says that they are one."""
+    image = upload.image()
+    sniff(image)
+    return image

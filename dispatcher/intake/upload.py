@@ -1,7 +1,7 @@
 """One request body, read once: the image, its digest, and the form's text fields."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
@@ -27,11 +27,15 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 class Upload:
     """What one request brought."""
 
-    image: bytes
+    chunks: Sequence[bytes]
     digest: str
     """SHA-256 of the image, hexadecimal."""
     filename: str
     fields: Mapping[str, str] = field(default_factory=dict)
+
+    def image(self) -> bytes:
+        """Return the image's bytes; put together only now, because a cache hit never asks."""
+        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
 
 
 async def read_upload(headers: Mapping[bytes, bytes], receive: Receive) -> Upload:
@@ -63,7 +67,7 @@ async def _read_raw(headers: Mapping[bytes, bytes], receive: Receive) -> Upload:
         sha256.update(chunk)
         chunks.append(chunk)
     return Upload(
-        image=chunks[0] if len(chunks) == 1 else b"".join(chunks),
+        chunks=chunks,
         digest=sha256.hexdigest(),
         filename=clean_filename(unquote(headers.get(b"x-filename", b"").decode("latin-1"))),
     )
@@ -78,10 +82,10 @@ async def _read_form(
         form.feed(chunk)
     image = form.finish()
     return Upload(
-        image=image.join(),
+        chunks=image.chunks,
         digest=image.sha256.hexdigest(),
         filename=clean_filename(image.filename),
-        fields=form.fields,
+        fields=form.fields(),
     )
 
 
