@@ -116,24 +116,23 @@ async def _serve_until_signal(services: Services, listener: socket.socket) -> No
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     ending = asyncio.create_task(told_to_end.wait())
-    announcing = asyncio.create_task(_announce_when_ready(services, listener))
+    replicas = asyncio.create_task(_watch_replicas(services, listener))
     try:
-        await asyncio.wait([ending, announcing], return_when=asyncio.FIRST_COMPLETED)
-        if announcing.done():
-            await announcing
-        await ending
+        await asyncio.wait([ending, replicas, serving], return_when=asyncio.FIRST_COMPLETED)
+        if replicas.done():
+            await replicas
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)  # a second Ctrl-C ends at once
         await _drain(services)
     finally:
         ending.cancel()
-        announcing.cancel()
+        replicas.cancel()
         server.should_exit = True
         await serving
 
 
-async def _announce_when_ready(services: Services, listener: socket.socket) -> None:
-    """Print the line that tells a person what to try, once it will work."""
+async def _watch_replicas(services: Services, listener: socket.socket) -> None:
+    """Announce the service once it will work, then wait for as long as its replicas run."""
     description = await services.launcher.wait_ready()
     await services.pools.wait_all_ready(services.settings.replicas)
     services.lifecycle.is_started = True
@@ -144,6 +143,7 @@ async def _announce_when_ready(services: Services, listener: socket.socket) -> N
         f"Try: curl -F image=@images/koala.jpg {url}/predict\n"
     )
     sys.stdout.flush()
+    await services.launcher.supervise()
 
 
 async def _drain(services: Services) -> None:

@@ -61,7 +61,8 @@ def _refuse(error: ConfigurationError) -> int:
 
 def _end_with_parent(server: uvicorn.Server) -> None:
     """Wait for standard input to close, which the kernel does when the parent dies."""
-    while sys.stdin.buffer.read(4096):
+    # Not through sys.stdin: its lock, held here, would abort the interpreter's shutdown.
+    while os.read(0, 4096):
         pass
     server.should_exit = True
     time.sleep(_DRAIN_S + 2)

@@ -65,7 +65,7 @@ class Replica:
             self._step,
             step_type=self.config.type,
             max_batch_size=self.settings.max_batch_size,
-            decode_threads=max(1, self.settings.step_threads),
+            decode_threads=self.settings.step_threads - 1,
             metrics=self.metrics,
         )
         self._runner.start()

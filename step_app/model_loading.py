@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -34,86 +35,104 @@ class LoadedModel:
     weights_digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class RuntimeRequest:
+    """How a network shall be executed."""
+
+    runtime: str
+    """``auto``, ``torch`` or ``openvino``."""
+    precision: str
+    """``auto``, ``f32`` or ``bf16``."""
+    threads: int
+    """How many threads one batch may use."""
+
+
 def load_model(
-    source: WeightsSource,
-    *,
-    runtime: str,
-    precision: str,
-    threads: int,
-    cache_dir: Path | None,
+    source: WeightsSource, request: RuntimeRequest, *, cache_dir: Path | None
 ) -> LoadedModel:
     """Load a network with the runtime and precision asked for; ``auto`` measures.
 
     Args:
         source: which weights.
-        runtime: ``auto``, ``torch`` or ``openvino``.
-        precision: ``auto``, ``f32`` or ``bf16``.
-        threads: how many threads one batch may use.
+        request: how to execute it.
         cache_dir: where the work of a first load is kept; None keeps nothing.
 
     Raises:
         ConfigurationError: the weights do not fit the model.
     """
     if cache_dir is None:
-        return _load_afresh(source, runtime, precision, threads)[0]
-    cached = _make_or_get(ModelCache(cache_dir), source, runtime, precision, threads)
+        return _load_afresh(source, request)[0]
+    cached = _make_or_get(ModelCache(cache_dir), source, request)
     opened: Runtime
     if cached.model_path is not None:
         opened = OpenVinoRuntime(
-            cached.model_path, precision=cached.choice.precision, threads=threads
+            cached.model_path, precision=cached.choice.precision, threads=request.threads
         )
     else:
         network, _ = build_network(source)
         opened = TorchRuntime(
-            network, cached.card, precision=cached.choice.precision, threads=threads
+            network, cached.card, precision=cached.choice.precision, threads=request.threads
         )
     return LoadedModel(opened, cached.choice, cached.card, source.digest)
 
 
-def _make_or_get(
-    cache: ModelCache, source: WeightsSource, runtime: str, precision: str, threads: int
-) -> CachedModel:
+def _make_or_get(cache: ModelCache, source: WeightsSource, request: RuntimeRequest) -> CachedModel:
     """Return the entry of the cache; made first, in a process of its own, when it is not there.
 
     Conversion and measuring load torch and several copies of the model; the memory of all that
     goes back with the process.
     """
-    key = _cache_key(source, runtime, precision, threads)
+    key = _cache_key(source, request)
     with cache.lock(key):
         cached = cache.get(key)
         if cached is None:
-            with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-                make = partial(_fill_cache, cache, key, source)
-                pool.submit(make, runtime=runtime, precision=precision, threads=threads).result()
+            _run_apart(partial(_fill_cache, cache, key, source, request))
             cached = cache.get(key)
         if cached is None:
-            raise ConfigurationError(f"the model cache lost its entry {key} while it was made")
+            raise ConfigurationError(f"the model {source.model} could not be converted")
         return cached
 
 
+def _run_apart(work: Callable[[], None]) -> None:
+    """Run something in a process that ends with it."""
+    context = get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_report_outcome, args=(work, sender), daemon=True)
+    process.start()
+    sender.close()
+    try:
+        failure = receiver.recv()
+    except EOFError:
+        failure = None  # it died; what it should have made is not there
+    process.join()
+    if failure is not None:
+        raise failure
+
+
+def _report_outcome(work: Callable[[], None], sender: Connection) -> None:
+    try:
+        work()
+    except ConfigurationError as exc:
+        sender.send(exc)
+    else:
+        sender.send(None)
+
+
 def _fill_cache(
-    cache: ModelCache,
-    key: str,
-    source: WeightsSource,
-    *,
-    runtime: str,
-    precision: str,
-    threads: int,
+    cache: ModelCache, key: str, source: WeightsSource, request: RuntimeRequest
 ) -> None:
-    loaded, model = _load_afresh(source, runtime, precision, threads)
+    loaded, model = _load_afresh(source, request)
     cache.put(key, loaded.choice, loaded.card, model)
 
 
-def _load_afresh(
-    source: WeightsSource, runtime: str, precision: str, threads: int
-) -> tuple[LoadedModel, Any | None]:
+def _load_afresh(source: WeightsSource, request: RuntimeRequest) -> tuple[LoadedModel, Any | None]:
     """Build, convert and choose; also return the OpenVINO model where that was chosen."""
     import torch  # noqa: PLC0415 - a start from the model cache needs no torch
 
     network, card = build_network(source)
     choices = candidates(
-        runtime=runtime,
-        precision=precision,
+        runtime=request.runtime,
+        precision=request.precision,
         has_bf16=processor_has_bf16(),
         has_gpu=torch.cuda.is_available(),
     )
@@ -122,8 +141,8 @@ def _load_afresh(
 
     def open_runtime(choice: RuntimeChoice) -> Runtime:
         if choice.runtime == "openvino":
-            return OpenVinoRuntime(model, precision=choice.precision, threads=threads)
-        return TorchRuntime(network, card, precision=choice.precision, threads=threads)
+            return OpenVinoRuntime(model, precision=choice.precision, threads=request.threads)
+        return TorchRuntime(network, card, precision=choice.precision, threads=request.threads)
 
     choice = choices[0]
     if len(choices) > 1:
@@ -136,13 +155,13 @@ def _load_afresh(
     return loaded, model if choice.runtime == "openvino" else None
 
 
-def _cache_key(source: WeightsSource, runtime: str, precision: str, threads: int) -> str:
+def _cache_key(source: WeightsSource, request: RuntimeRequest) -> str:
     parts = [
         source.model,
         source.digest,
-        runtime,
-        precision,
-        threads,
+        request.runtime,
+        request.precision,
+        request.threads,
         version("torch"),
         version("openvino"),
         processor_has_bf16(),

@@ -99,7 +99,10 @@ async def body_chunks(
             as the limit is passed.
         IncompleteBodyError: the client went away.
     """
-    if int(headers.get(b"content-length", b"0")) > limit_bytes:
+    announced = headers.get(b"content-length", b"0")
+    if not announced.isdigit():
+        raise IncompleteBodyError("The Content-Length is no number.")
+    if int(announced) > limit_bytes:
         raise PayloadTooLargeError(f"At most {MAX_IMAGE_BYTES} bytes are taken.")
     received = 0
     more = True

@@ -6,8 +6,17 @@ because one that may be bad is better than none.
 """
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from dispatcher.pools.replica import Replica, ReplicaState
+
+
+class FailureKind(Enum):
+    """What was seen of a replica that failed."""
+
+    GONE = auto()  # the connection broke, was refused, or probes stay unanswered
+    SILENT = auto()  # it took a request and did not answer in time
+    WRONG = auto()  # it answered with an error or with garbage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +43,29 @@ def attempt_timeout_s(replica: Replica, policy: HealthPolicy) -> float:
     return min(max(usual, policy.min_attempt_timeout_s), policy.max_attempt_timeout_s)
 
 
-def should_eject(replica: Replica, policy: HealthPolicy, *, is_lost: bool, ready: int) -> bool:
+def should_eject(
+    replica: Replica, policy: HealthPolicy, *, failure: FailureKind, ready: int
+) -> bool:
     """Say whether a replica that just failed gets no more work for now.
 
     Args:
         replica: with the failure already recorded.
         policy: the numbers.
-        is_lost: the connection broke or no answer came, so that it is probably dead.
+        failure: what was seen of it.
         ready: how many replicas of the pool are ready, this one included.
     """
-    if is_lost:
+    if failure is not FailureKind.WRONG:
         return True
     return replica.consecutive_failures >= policy.failures_to_eject and ready > 1
 
 
-def ejection_s(replica: Replica, policy: HealthPolicy, *, is_lost: bool) -> float:
+def ejection_s(replica: Replica, policy: HealthPolicy, *, failure: FailureKind) -> float:
     """Return how long a replica stays ejected at least.
 
-    A lost one is back as soon as it answers probes: it was replaced or restarted. One that
-    answers wrongly may pass every probe, so only time helps.
+    One that is gone is back as soon as it answers probes: it was replaced or restarted. One that
+    is silent or wrong may pass every probe meanwhile, so only time helps.
     """
-    if is_lost:
+    if failure is FailureKind.GONE:
         return 0.0
     return min(policy.base_ejection_s * 2.0**replica.ejections, policy.max_ejection_s)
 

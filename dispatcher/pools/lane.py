@@ -19,7 +19,7 @@ from dispatcher.errors import (
     ReplicaLostError,
 )
 from dispatcher.pools.client import ReplicaClient
-from dispatcher.pools.health import HealthPolicy, attempt_timeout_s
+from dispatcher.pools.health import FailureKind, HealthPolicy, attempt_timeout_s
 from dispatcher.pools.replica import Replica
 from dispatcher.pools.replies import read_reply
 from step_app.contract import BatchItem, BatchReply
@@ -45,8 +45,8 @@ class Parcel:
     answer: "asyncio.Future[Answer]"
 
 
-LostCallback = Callable[["Lane", bool], None]
-"""Called with the lane after a failed request, and whether the replica seems to be lost."""
+OnFailure = Callable[["Lane", FailureKind], None]
+"""Called with the lane after a failed request, and what was seen of the replica."""
 
 
 class Lane:
@@ -59,7 +59,7 @@ class Lane:
         client: ReplicaClient,
         policy: HealthPolicy,
         on_room: Callable[[], None],
-        on_failure: LostCallback,
+        on_failure: OnFailure,
     ) -> None:
         self.replica = replica
         self._client = client
@@ -110,8 +110,7 @@ class Lane:
         except AttemptError as exc:
             self.replica.record_failure(len(batch))
             self._fail(batch, exc)
-            is_lost = isinstance(exc, (NotSentError, ReplicaLostError, AttemptTimeoutError))
-            self._on_failure(self, is_lost)
+            self._on_failure(self, _kind_of(exc))
         except asyncio.CancelledError:
             self._fail(batch, ReplicaLostError("the replica was ejected while it worked"))
             raise
@@ -146,7 +145,7 @@ class Lane:
                     parcel.answer.set_result(answer)
         if failures:
             self.replica.record_failure(failures)
-            self._on_failure(self, False)
+            self._on_failure(self, FailureKind.WRONG)
         else:
             self.replica.record_success(latency_s, len(batch))
 
@@ -154,6 +153,12 @@ class Lane:
         self.replica.ongoing -= len(batch)
         for parcel in batch:
             _fail_parcel(parcel, error.at(self.replica.url))
+
+
+def _kind_of(error: AttemptError) -> FailureKind:
+    if isinstance(error, (NotSentError, ReplicaLostError)):
+        return FailureKind.GONE
+    return FailureKind.SILENT if isinstance(error, AttemptTimeoutError) else FailureKind.WRONG
 
 
 def _fail_parcel(parcel: Parcel, error: AttemptError) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dispatcher.errors import NotSentError
 from dispatcher.pools.client import ReadyReport, ReplicaClient
 from dispatcher.pools.health import (
+    FailureKind,
     HealthPolicy,
     eject,
     ejection_s,
@@ -111,7 +112,7 @@ class Pool:
             and replica.is_ready
             and replica.failed_probes >= self._policy.probes_to_eject
         ):
-            self._eject(lane, is_lost=True)
+            self._eject(lane, FailureKind.GONE)
 
     async def close(self) -> None:
         """Give back everything that waits or is on the road."""
@@ -133,15 +134,15 @@ class Pool:
             self._waiting.popleft()
         self._on_room()
 
-    def _handle_failure(self, lane: Lane, is_lost: bool) -> None:
+    def _handle_failure(self, lane: Lane, failure: FailureKind) -> None:
         ready = sum(replica.is_ready for replica in self.replicas)
         if lane.replica.is_ready and should_eject(
-            lane.replica, self._policy, is_lost=is_lost, ready=ready
+            lane.replica, self._policy, failure=failure, ready=ready
         ):
-            self._eject(lane, is_lost=is_lost)
+            self._eject(lane, failure)
 
-    def _eject(self, lane: Lane, *, is_lost: bool) -> None:
-        duration_s = ejection_s(lane.replica, self._policy, is_lost=is_lost)
+    def _eject(self, lane: Lane, failure: FailureKind) -> None:
+        duration_s = ejection_s(lane.replica, self._policy, failure=failure)
         eject(lane.replica, until=time.monotonic() + duration_s)
-        _log.warning("replica %s of %s is ejected", lane.replica.url, self.step)
+        _log.warning("replica %s of %s is ejected: %s", lane.replica.url, self.step, failure.name)
         lane.fail_all()

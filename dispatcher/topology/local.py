@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dispatcher.errors import StartupError
 from dispatcher.pools.client import ReplicaClient
 from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.process import ReplicaProcess
 from dispatcher.topology.records import RecordDirectory
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,6 @@ class LocalLauncher:
             for task in self._tasks:
                 if task.done():
                     await task
-                    raise StartupError("a replica's supervisor ended")
             reports = [process.report for process in self._processes]
             ready = [report for report in reports if report is not None]
             if len(ready) == len(reports):
@@ -71,6 +72,14 @@ class LocalLauncher:
             changed = asyncio.create_task(self._changed.wait())
             await asyncio.wait([changed, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
             changed.cancel()
+
+    async def supervise(self) -> None:
+        """Wait for as long as every process is supervised.
+
+        Raises:
+            StartupError: a replica says that it can never start.
+        """
+        await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
         """End every process and remove the record."""
@@ -87,7 +96,11 @@ class LocalLauncher:
             # The revision outlives the processes: a restart gives the same one.
             model_revision=reports[0] if reports else self._record.model_revision,
         )
-        self._records.write(self._record)
+        try:
+            self._records.write(self._record)
+        except OSError:
+            # The next change writes again; a replica must not end because of a full disk.
+            _log.exception("the record %s could not be written", self._record.name)
         self._changed.set()
 
 

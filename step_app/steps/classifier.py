@@ -13,7 +13,7 @@ from PIL import Image
 from step_app.codec import decode_upright_rgb
 from step_app.contract import STEP_TYPES
 from step_app.errors import StepError, StepFailedError
-from step_app.model_loading import LoadedModel, load_model
+from step_app.model_loading import LoadedModel, RuntimeRequest, load_model
 from step_app.settings import Settings
 from step_app.steps.base import JsonOutput, complete_params
 from step_app.weights import ModelCard, locate_weights
@@ -120,9 +120,11 @@ def load_classifier(params: Mapping[str, Any], settings: Settings) -> Classifier
     """
     loaded = load_model(
         locate_weights(params["model"], params["weights"]),
-        runtime=params["runtime"],
-        precision=params["precision"],
-        threads=settings.step_threads,
+        RuntimeRequest(
+            runtime=params["runtime"],
+            precision=params["precision"],
+            threads=settings.step_threads,
+        ),
         cache_dir=settings.model_cache_dir,
     )
     step = ClassifierStep(loaded, params=params)
