@@ -12,11 +12,10 @@ from starlette.responses import Response
 from dispatcher.errors import RequestError
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
-_CODES: Final[Mapping[int, str]] = {
-    400: "bad_request",
-    404: "not_found",
-    405: "method_not_allowed",
-    422: "invalid_value",
+_FRAMEWORK_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("bad_request", "The request is malformed"),
+    404: ("not_found", "Not found"),
+    405: ("method_not_allowed", "Method not allowed"),
 }
 
 
@@ -71,12 +70,9 @@ async def answer_request_error(_: Request, exc: Exception) -> Response:
 async def answer_http_error(_: Request, exc: Exception) -> Response:
     """Answer what the framework refused: an unknown path, a wrong method."""
     assert isinstance(exc, HTTPException)
+    code, title = _FRAMEWORK_PROBLEMS.get(exc.status_code, ("http_error", "The request failed"))
     return problem(
-        status=exc.status_code,
-        code=_CODES.get(exc.status_code, "http_error"),
-        title=str(exc.detail),
-        detail=f"{exc.detail}.",
-        headers=exc.headers,
+        status=exc.status_code, code=code, title=title, detail=f"{title}.", headers=exc.headers
     )
 
 

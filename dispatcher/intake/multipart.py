@@ -58,6 +58,7 @@ class FormReader:
         """
         self._image = image
         self._has_image = False
+        self._has_unknown = False
         self._texts: dict[str, bytearray] = {}
         self._target: ImagePart | bytearray | None = None
         self._parts = 0
@@ -84,6 +85,7 @@ class FormReader:
         Raises:
             MalformedMultipartError: the closing boundary never came.
             MissingFieldError: there was no file named ``image``.
+            UnknownFieldError: there was a field that is not taken.
         """
         if not self._parser.closed:
             try:
@@ -92,6 +94,8 @@ class FormReader:
                 raise MalformedMultipartError("The form ends too early.") from exc
         if not self._has_image:
             raise MissingFieldError("The form has no file field named image.")
+        if self._has_unknown:
+            raise UnknownFieldError(f"The form has an unknown field; known: {_KNOWN}.")
         return self._image
 
     def fields(self) -> dict[str, str]:
@@ -115,7 +119,10 @@ class FormReader:
             raise MalformedMultipartError("A part may not be multipart itself.")
         name = part.name or ""
         if name not in FIELD_NAMES:
-            raise UnknownFieldError(f"The form has an unknown field; known: {_KNOWN}.")
+            # Told at the end, when it is known whether the image itself is missing.
+            self._has_unknown = True
+            self._target = bytearray() if part.filename is None else None
+            return
         if (name == "image") != (part.filename is not None):
             wanted = "a file" if name == "image" else "a text field"
             raise WrongFieldKindError(f"{name} must be {wanted}.")

@@ -104,7 +104,7 @@ class ReplicaClient:
             ):
                 if response.status != _OK:
                     return None
-                report = await response.json()
+                report = await response.json(content_type=None)
                 names = [report.get(k) for k in ("model", "runtime", "precision")]
                 return ReadyReport(
                     revision=str(report["revision"]),

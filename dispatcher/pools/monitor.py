@@ -10,6 +10,9 @@ from dispatcher.pools.health import HealthPolicy
 from dispatcher.pools.pool import Pool
 from dispatcher.pools.replica import Replica, ReplicaState
 
+_Key = tuple[str, str]
+"""Step and URL: one process may serve several steps, and is probed for each."""
+
 
 class HealthMonitor:
     """Asks every replica ``/readyz``: a starting one often, a ready one each second."""
@@ -20,8 +23,8 @@ class HealthMonitor:
         self._directory = directory
         self._client = client
         self._policy = policy
-        self._due: dict[str, float] = {}
-        self._probing: dict[str, asyncio.Task[None]] = {}
+        self._due: dict[_Key, float] = {}
+        self._probing: dict[_Key, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
         """Probe until cancelled."""
@@ -40,20 +43,20 @@ class HealthMonitor:
         known = set()
         for pool in self._directory.pools():
             for replica in pool.replicas:
-                known.add(replica.url)
-                if replica.url in self._probing or now < self._due.get(replica.url, 0.0):
-                    continue
-                task = asyncio.create_task(self._probe(pool, replica))
-                self._probing[replica.url] = task
-        self._due = {url: due for url, due in self._due.items() if url in known}
+                key = (replica.step, replica.url)
+                known.add(key)
+                if key not in self._probing and now >= self._due.get(key, 0.0):
+                    self._probing[key] = asyncio.create_task(self._probe(pool, replica))
+        self._due = {key: due for key, due in self._due.items() if key in known}
 
     async def _probe(self, pool: Pool, replica: Replica) -> None:
         try:
             report = await self._client.probe(replica.url, timeout_s=self._policy.probe_timeout_s)
             pool.apply_probe(replica, report)
         finally:
-            self._due[replica.url] = time.monotonic() + self._interval_s(replica)
-            self._probing.pop(replica.url, None)
+            key = (replica.step, replica.url)
+            self._due[key] = time.monotonic() + self._interval_s(replica)
+            self._probing.pop(key, None)
 
     def _interval_s(self, replica: Replica) -> float:
         if replica.state is ReplicaState.STARTING:
