@@ -49,7 +49,7 @@ install() {
     fi
     say "installing the pinned requirements (a few minutes the first time)"
     rm -f "$STAMP"
-    "$PY" -m pip install --quiet --disable-pip-version-check --progress-bar on -r requirements.txt
+    "$PY" -m pip install --disable-pip-version-check -r requirements.txt
     cp requirements.txt "$STAMP"
     say "installed"
 }

@@ -1,0 +1,59 @@
+"""What a result store promises."""
+
+from typing import Protocol
+
+from dispatcher.jobs import Job
+
+
+class ResultStore(Protocol):
+    """Jobs by id, from their acceptance until their retention has passed.
+
+    Promises of every backend:
+
+    - ``save`` never replaces a job that has ended: a job has one terminal state, once.
+    - Whoever waits for a job is woken by the ``save`` that ends it.
+    - Jobs that have not ended are never dropped; ended ones go oldest first, by age and count.
+      For as long as the backend remembers the id, reading one of those raises ``GoneError``.
+    """
+
+    async def start(self) -> None:
+        """Open the backend."""
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
+
+    async def add(self, job: Job) -> None:
+        """Keep a new job."""
+        ...
+
+    async def save(self, job: Job) -> bool:
+        """Replace a job by its next state; False when the stored one has ended already."""
+        ...
+
+    async def discard(self, job_id: str) -> None:
+        """Forget a job that was never accepted."""
+        ...
+
+    async def get(self, job_id: str) -> Job:
+        """Return a job.
+
+        Raises:
+            NotFoundError: no such job.
+            GoneError: it has ended and its retention has passed.
+        """
+        ...
+
+    async def wait(self, job_id: str, *, timeout_s: float) -> Job:
+        """Return a job as soon as it has ended, or as it is after the time-out.
+
+        Raises:
+            NotFoundError: no such job.
+            GoneError: it has ended and its retention has passed.
+        """
+        ...
+
+    def count(self) -> int:
+        """Return how many jobs are kept."""
+        ...

@@ -1,0 +1,110 @@
+"""Results in this process's memory: the reference; what it holds ends with the process."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import Final
+
+from dispatcher.errors import GoneError, NotFoundError
+from dispatcher.jobs import Job
+
+_REMEMBERED_IDS: Final = 100_000
+"""How many ids of dropped jobs are remembered to answer 410 instead of 404 (about 15 MB)."""
+
+
+class MemoryResultStore:
+    """A ``ResultStore`` for one process."""
+
+    def __init__(self, *, retention_s: float, retention_count: int) -> None:
+        self._retention_s = retention_s
+        self._retention_count = retention_count
+        self._open: dict[str, Job] = {}
+        self._ended: OrderedDict[str, Job] = OrderedDict()
+        self._dropped: OrderedDict[str, None] = OrderedDict()
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Wake whoever still waits."""
+        for job_id in list(self._waiters):
+            self._wake(job_id)
+
+    async def add(self, job: Job) -> None:
+        """Keep a new job."""
+        if job.state.is_terminal:
+            self._end(job)
+        else:
+            self._open[job.id] = job
+
+    async def save(self, job: Job) -> bool:
+        """Replace a job by its next state; False when the stored one has ended already."""
+        if job.id not in self._open:
+            return False
+        if job.state.is_terminal:
+            del self._open[job.id]
+            self._end(job)
+            self._wake(job.id)
+        else:
+            self._open[job.id] = job
+        return True
+
+    async def discard(self, job_id: str) -> None:
+        """Forget a job that was never accepted."""
+        self._open.pop(job_id, None)
+
+    async def get(self, job_id: str) -> Job:
+        """Return a job."""
+        job = self._open.get(job_id) or self._ended.get(job_id)
+        if job is None:
+            raise GoneError if job_id in self._dropped else NotFoundError
+        if job.state.is_terminal and self._is_over(job):
+            self._drop_old()
+            raise GoneError
+        return job
+
+    async def wait(self, job_id: str, *, timeout_s: float) -> Job:
+        """Return a job as soon as it has ended, or as it is after the time-out."""
+        job = await self.get(job_id)
+        if job.state.is_terminal or timeout_s <= 0:
+            return job
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(job_id, [])
+        waiters.append(woken)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await woken
+        except TimeoutError:
+            pass
+        finally:
+            waiters.remove(woken)
+            if not waiters:
+                self._waiters.pop(job_id, None)
+        return await self.get(job_id)
+
+    def count(self) -> int:
+        """Return how many jobs are kept."""
+        return len(self._open) + len(self._ended)
+
+    def _end(self, job: Job) -> None:
+        self._ended[job.id] = job
+        self._drop_old()
+
+    def _drop_old(self) -> None:
+        while self._ended:
+            oldest = next(iter(self._ended.values()))
+            if len(self._ended) <= self._retention_count and not self._is_over(oldest):
+                return
+            del self._ended[oldest.id]
+            self._dropped[oldest.id] = None
+            if len(self._dropped) > _REMEMBERED_IDS:
+                self._dropped.popitem(last=False)
+
+    def _is_over(self, job: Job) -> bool:
+        return time.time() - (job.completed_at or 0.0) > self._retention_s
+
+    def _wake(self, job_id: str) -> None:
+        for waiter in self._waiters.get(job_id, ()):
+            if not waiter.done():
+                waiter.set_result(None)
