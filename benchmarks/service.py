@@ -1,5 +1,6 @@
 """A dispatcher of our own to measure, on a free port, ended by its process id."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -53,7 +54,8 @@ def running_service(flags: Sequence[str], *, data_dir: Path) -> Iterator[Service
         )
         try:
             assert process.stdout is not None
-            ready = re.search(r"ready on (\S+):", process.stdout.readline())
+            said = "".join(itertools.islice(process.stdout, 2))
+            ready = re.search(r"ready on (\S+):", said)
             if ready is None:
                 process.wait(timeout=30)
                 log.seek(0)

@@ -133,16 +133,15 @@ async def _serve_until_signal(services: Services, listener: socket.socket) -> No
 
 async def _watch_replicas(services: Services, listener: socket.socket) -> None:
     """Announce the service once it will work, then wait for as long as its replicas run."""
+    settings = services.settings
+    _say(f"Starting {settings.replicas} x {settings.model}; the first start converts the model")
     description = await services.launcher.wait_ready()
-    await services.pools.wait_all_ready(services.settings.replicas)
+    await services.pools.wait_all_ready(settings.replicas)
     services.lifecycle.is_started = True
     host, port = listener.getsockname()[:2]
     url = f"http://{host}:{port}"
-    sys.stdout.write(
-        f"Conveyor is ready on {url}: {services.settings.replicas} x {description}\n"
-        f"Try: curl -F image=@images/koala.jpg {url}/predict\n"
-    )
-    sys.stdout.flush()
+    _say(f"Conveyor is ready on {url}: {settings.replicas} x {description}")
+    _say(f"Try: curl -F image=@images/koala.jpg {url}/predict")
     await services.launcher.supervise()
 
 
@@ -150,8 +149,7 @@ async def _drain(services: Services) -> None:
     """Finish what was accepted, for as long as the settings allow."""
     services.lifecycle.is_draining = True
     waiting = services.queue.depth() + services.queue.leased()
-    sys.stdout.write(f"Draining: {waiting} jobs to finish\n")
-    sys.stdout.flush()
+    _say(f"Draining: {waiting} jobs to finish")
     try:
         async with asyncio.timeout(services.settings.drain_timeout_s):
             while services.queue.depth() or services.queue.leased():  # noqa: ASYNC110 - no event
@@ -161,6 +159,12 @@ async def _drain(services: Services) -> None:
         _log.error("%d jobs were not finished in time and are lost", left)
     if waiting:
         await asyncio.sleep(_LAST_POLLS_S)
+
+
+def _say(line: str) -> None:
+    """Tell the person at the terminal; logs go to standard error."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -1,6 +1,7 @@
 """Params that a client overrides for one job, checked before anything runs."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -42,7 +43,12 @@ def parse_overrides(text: str | None, pipeline: Pipeline) -> Overrides:
 
 def _parse_object(text: str) -> dict[str, Any]:
     try:
-        document = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        document = json.loads(
+            text,
+            object_pairs_hook=_no_duplicates,
+            parse_float=_parse_float,
+            parse_constant=_no_constant,
+        )
     except (ValueError, RecursionError) as exc:
         raise InvalidParamsError("params is not valid JSON.") from exc
     if not isinstance(document, dict) or not all(isinstance(v, dict) for v in document.values()):
@@ -57,6 +63,14 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(document) != len(pairs):
         raise ValueError("duplicate key")
     return document
+
+
+def _parse_float(text: str) -> float:
+    """Return a number; 3.0 becomes 3, which means the same and has to give the same result key."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return int(value) if value.is_integer() else value
 
 
 def _no_constant(name: str) -> Any:

@@ -19,12 +19,15 @@ class MemoryJobQueue:
         """Job id to the token of its lease and the time of its arrival."""
         self._tokens = itertools.count(1)
         self._not_empty = asyncio.Event()
+        self._is_closed = False
 
     async def start(self) -> None:
         """Nothing to open."""
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Cancel whoever waits."""
+        self._is_closed = True
+        self._not_empty.set()
 
     async def put(self, job_id: str) -> int:
         """Add a job and return the depth with it."""
@@ -37,6 +40,8 @@ class MemoryJobQueue:
     async def reserve(self) -> Lease:
         """Wait for a job and lease the oldest."""
         while not self._waiting:
+            if self._is_closed:
+                raise asyncio.CancelledError
             self._not_empty.clear()
             await self._not_empty.wait()
         job_id, arrived = self._waiting.popitem(last=False)

@@ -120,7 +120,8 @@ class Figures:
         """Return percentiles by the nearest-rank method; zeros before the first job."""
         ordered = sorted(self._latencies) or [0.0]
 
-        def at(share: float) -> float:
-            return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+        def at(percent: int) -> float:
+            # Rounded up in integers: 0.07 * 100 is more than 7 to a float.
+            return ordered[-(-percent * len(ordered) // 100) - 1]
 
-        return Percentiles(p50=at(0.50), p95=at(0.95), p99=at(0.99))
+        return Percentiles(p50=at(50), p95=at(95), p99=at(99))

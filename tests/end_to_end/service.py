@@ -1,5 +1,6 @@
 """A real dispatcher with real replicas, on free ports, in a folder of its own."""
 
+import itertools
 import os
 import re
 import signal
@@ -80,7 +81,8 @@ def running(data_dir: Path, *flags: str) -> Iterator[Service]:
     stderr_path = data_dir.parent / f"{data_dir.name}.stderr"
     try:
         assert process.stdout is not None
-        ready = re.search(r"ready on (\S+):", process.stdout.readline())
+        said = "".join(itertools.islice(process.stdout, 2))
+        ready = re.search(r"ready on (\S+):", said)
         assert ready is not None, stderr_path.read_text()[-2000:]
         yield Service(
             process=process,
