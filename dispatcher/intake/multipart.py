@@ -6,13 +6,15 @@ it uses takes twice the time.
 """
 
 import hashlib
+import re
 from typing import Final
 
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from dispatcher.errors import (
     DuplicateFieldError,
     FieldTooLargeError,
+    InvalidParamsError,
     MalformedMultipartError,
     MissingFieldError,
     PayloadTooLargeError,
@@ -24,7 +26,13 @@ from dispatcher.errors import (
 FIELD_NAMES: Final = frozenset({"image", "pipeline", "params", "cache", "timeout_s"})
 MAX_PARTS: Final = 9
 MAX_FIELD_BYTES: Final = 64 * 1024
-MAX_BOUNDARY_CHARS: Final = 70
+MAX_FORM_OVERHEAD_BYTES: Final = 1024 * 1024
+"""What a form may add to the content of its parts: boundaries, headers, preamble, epilogue."""
+_BOUNDARY: Final = re.compile(
+    # The characters of RFC 2046 without the space, quoted or not.
+    rb"""; *boundary *= *("?)([0-9a-z'()+_,./:=?-]{1,70})\1 *(?:;|$)""",
+    re.IGNORECASE,
+)
 _KNOWN: Final = ", ".join(sorted(FIELD_NAMES))
 
 
@@ -62,7 +70,9 @@ class FormReader:
         self._texts: dict[str, bytearray] = {}
         self._target: ImagePart | bytearray | None = None
         self._parts = 0
-        self._parser = PushMultipartParser(_boundary(content_type))
+        self._overhead_bytes = 0
+        # Latin-1 decodes any header; _open makes UTF-8 of a file name as far as it is that.
+        self._parser = PushMultipartParser(_boundary(content_type), header_charset="latin-1")
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -70,14 +80,18 @@ class FormReader:
         Raises:
             RequestError: the form is malformed, or not one that is taken.
         """
+        self._overhead_bytes += len(chunk)
         try:
             for event in self._parser.parse(chunk):
                 if isinstance(event, MultipartSegment):
                     self._open(event)
                 elif event is not None:
+                    self._overhead_bytes -= len(event)
                     self._take(bytes(event))
         except MultipartError as exc:
             raise MalformedMultipartError from exc
+        if self._overhead_bytes > MAX_FORM_OVERHEAD_BYTES:
+            raise MalformedMultipartError("Too much of the form belongs to no part.")
 
     def finish(self) -> ImagePart:
         """Return the file, after the last chunk.
@@ -102,12 +116,9 @@ class FormReader:
         """Return the text fields.
 
         Raises:
-            MalformedMultipartError: one is not UTF-8.
+            RequestError: one is not UTF-8.
         """
-        try:
-            return {name: text.decode() for name, text in self._texts.items()}
-        except UnicodeDecodeError as exc:
-            raise MalformedMultipartError("A text field is not UTF-8.") from exc
+        return {name: _decode(name, text) for name, text in self._texts.items()}
 
     def _open(self, part: MultipartSegment) -> None:
         self._parts += 1
@@ -130,7 +141,7 @@ class FormReader:
             raise DuplicateFieldError(f"The field {name} was sent twice.")
         if name == "image":
             self._has_image = True
-            self._image.filename = part.filename or ""
+            self._image.filename = part.filename.encode("latin-1").decode(errors="replace")
             self._target = self._image
         else:
             self._target = self._texts[name] = bytearray()
@@ -144,10 +155,16 @@ class FormReader:
                 raise FieldTooLargeError(f"A text field has at most {MAX_FIELD_BYTES} bytes.")
 
 
-def _boundary(content_type: bytes) -> str:
-    options = parse_options_header(content_type.decode("latin-1"))[1]
-    boundary: str = options.get("boundary", "")
-    is_short = 0 < len(boundary) <= MAX_BOUNDARY_CHARS
-    if not is_short or not boundary.isascii() or not boundary.isprintable():
+def _decode(name: str, text: bytearray) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError as exc:
+        error = InvalidParamsError if name == "params" else MalformedMultipartError
+        raise error("A text field is not UTF-8.") from exc
+
+
+def _boundary(content_type: bytes) -> bytes:
+    found = _BOUNDARY.search(content_type)
+    if found is None or content_type.lower().count(b"boundary") != 1:
         raise MalformedMultipartError("The Content-Type has no valid boundary.")
-    return boundary
+    return found[2]

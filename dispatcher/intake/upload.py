@@ -12,12 +12,11 @@ from dispatcher.errors import (
     UnsupportedEncodingError,
     UnsupportedMediaTypeError,
 )
-from dispatcher.intake.multipart import FormReader, ImagePart
+from dispatcher.intake.multipart import MAX_FORM_OVERHEAD_BYTES, FormReader, ImagePart
 from step_app.contract import MAX_IMAGE_BYTES
 
-MAX_FORM_OVERHEAD_BYTES: Final = 1024 * 1024
-"""What a form may add to its image: boundaries, headers, text fields."""
 _MAX_FILENAME: Final = 255
+_MAX_LENGTH_DIGITS: Final = 18
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 """ASGI's receive callable."""
@@ -102,7 +101,8 @@ async def body_chunks(
     announced = headers.get(b"content-length", b"0")
     if not announced.isdigit():
         raise IncompleteBodyError("The Content-Length is no number.")
-    if int(announced) > limit_bytes:
+    # A number of too many digits is not even parsed: int() would refuse it.
+    if len(announced) > _MAX_LENGTH_DIGITS or int(announced) > limit_bytes:
         raise PayloadTooLargeError(f"At most {MAX_IMAGE_BYTES} bytes are taken.")
     received = 0
     more = True

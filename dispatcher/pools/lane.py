@@ -67,7 +67,7 @@ class Lane:
         self._on_room = on_room
         self._on_failure = on_failure
         self._waiting: deque[Parcel] = deque()
-        self._requests: set[asyncio.Task[None]] = set()
+        self._requests: dict[asyncio.Task[None], list[Parcel]] = {}
         self._is_flush_scheduled = False
 
     def add(self, parcel: Parcel) -> None:
@@ -82,13 +82,17 @@ class Lane:
         """Give back everything: what was not sent at no cost, what was sent as lost."""
         while self._waiting:
             self._fail([self._waiting.popleft()], NotSentError("the replica was ejected"))
-        for request in list(self._requests):
+        # Not left to the requests: one that is cancelled before its first step never runs.
+        while self._requests:
+            request, batch = self._requests.popitem()
+            self._fail(batch, ReplicaLostError("the replica was ejected while it worked"))
             request.cancel()
 
     async def close(self) -> None:
         """Give back everything and wait until nothing is on the road."""
+        requests = list(self._requests)
         self.fail_all()
-        await asyncio.gather(*self._requests, return_exceptions=True)
+        await asyncio.gather(*requests, return_exceptions=True)
 
     def _flush(self) -> None:
         self._is_flush_scheduled = False
@@ -98,7 +102,8 @@ class Lane:
             wanted = [parcel for parcel in batch if not parcel.answer.done()]
             self.replica.ongoing -= len(batch) - len(wanted)
             if wanted:
-                self._requests.add(asyncio.create_task(self._send(wanted)))
+                request = asyncio.create_task(self._send(wanted))
+                self._requests[request] = wanted
 
     async def _send(self, batch: list[Parcel]) -> None:
         started = time.monotonic()
@@ -108,20 +113,23 @@ class Lane:
                 self.replica.url, [parcel.item for parcel in batch], timeout_s=timeout_s
             )
         except AttemptError as exc:
+            if not self._land():
+                return
             self.replica.record_failure(len(batch))
             self._fail(batch, exc)
             self._on_failure(self, _kind_of(exc))
-        except asyncio.CancelledError:
-            self._fail(batch, ReplicaLostError("the replica was ejected while it worked"))
-            raise
         else:
+            if not self._land():
+                return
             self._deliver(batch, reply, latency_s=time.monotonic() - started)
-        finally:
-            request = asyncio.current_task()
-            assert request is not None
-            self._requests.discard(request)
-            self._flush()
-            self._on_room()
+        self._flush()
+        self._on_room()
+
+    def _land(self) -> bool:
+        """Take the current request off the road; False when its batch was given back before."""
+        request = asyncio.current_task()
+        assert request is not None
+        return self._requests.pop(request, None) is not None
 
     def _deliver(self, batch: list[Parcel], reply: BatchReply, *, latency_s: float) -> None:
         """Give each parcel its answer; one bad answer does not spoil the others."""
