@@ -37,7 +37,6 @@ find_python() {
 
 install() {
     local python
-    # The interpreter is part of the stamp: a venv does not survive a change of it.
     if [ -x "$PY" ] && [ -f "$STAMP" ] && cmp -s requirements.txt "$STAMP"; then
         return
     fi
@@ -55,9 +54,21 @@ install() {
 }
 
 check() {
-    say "ruff";          "$VENV/bin/ruff" check . && "$VENV/bin/ruff" format --check .
-    say "mypy";          "$VENV/bin/mypy"
-    say "import-linter"; "$VENV/bin/lint-imports"
+    # One command a line: in an && list a failure would not end the script.
+    say "ruff"
+    "$VENV/bin/ruff" check .
+    "$VENV/bin/ruff" format --check .
+    say "mypy"
+    "$VENV/bin/mypy"
+    say "import-linter"
+    "$VENV/bin/lint-imports"
+}
+
+fix() {
+    local status=0
+    "$VENV/bin/ruff" check --fix . || status=$?
+    "$VENV/bin/ruff" format .
+    return "$status"
 }
 
 verb="${1:-help}"
@@ -67,7 +78,7 @@ case "$verb" in
     run)     install; exec "$PY" -m dispatcher "$@" ;;
     test)    install; say "pytest"; exec "$PY" -m pytest "$@" ;;
     check)   install; check ;;
-    fix)     install; "$VENV/bin/ruff" check --fix . ; "$VENV/bin/ruff" format . ;;
+    fix)     install; fix ;;
     bench)   install; exec "$PY" -m benchmarks "$@" ;;
     help|-h|--help) usage ;;
     *)       usage >&2; die "unknown verb: $verb" ;;

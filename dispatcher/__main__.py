@@ -1,5 +1,6 @@
 """The command line: ``python -m dispatcher [FLAGS]``; ``--help`` lists them."""
 
+import logging
 import sys
 
 import uvloop
@@ -20,6 +21,9 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        logging.getLogger(__name__).critical("the service ended by a failure", exc_info=True)
+        return 1
     return 0
 
 

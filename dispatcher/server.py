@@ -40,6 +40,33 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Loops:
+    """The loops that run beside the server; one that dies takes the service with it."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def add(self, loop: Coroutine[Any, Any, None]) -> None:
+        """Run a loop until the stack is closed."""
+        task = asyncio.create_task(loop)
+        self._tasks.append(task)
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        self._stack.push_async_callback(stop)
+
+    async def watch(self) -> None:
+        """Wait for as long as all loops run.
+
+        Raises:
+            Exception: what ended one of them.
+        """
+        await asyncio.gather(*self._tasks)
+
+
 async def serve(settings: Settings) -> None:
     """Run the service until it is told to end.
 
@@ -51,11 +78,11 @@ async def serve(settings: Settings) -> None:
         stack.callback(listener.close)
         stack.enter_context(open_data_dir(settings.data_dir))
         services = build_services(settings)
-        await _start(services, stack)
-        await _serve_until_signal(services, listener)
+        loops = await _start(services, stack)
+        await _serve_until_signal(services, listener, loops)
 
 
-async def _start(services: Services, stack: AsyncExitStack) -> None:
+async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
     """Start everything bottom up; the stack closes it in the reverse order."""
     for resource in (
         services.queue,
@@ -68,32 +95,14 @@ async def _start(services: Services, stack: AsyncExitStack) -> None:
     await services.launcher.start()
     stack.push_async_callback(services.launcher.close)
     stack.push_async_callback(services.pools.close)
-    for loop in (
-        services.consumer.run(),
-        services.monitor.run(),
-        follow_records(services.records, pipelines=services.pipelines, pools=services.pools),
-    ):
-        _run_in_background(loop, stack)
+    loops = _Loops(stack)
+    loops.add(services.consumer.run())
+    loops.add(services.monitor.run())
+    loops.add(follow_records(services.records, pipelines=services.pipelines, pools=services.pools))
+    return loops
 
 
-def _run_in_background(loop: Coroutine[Any, Any, None], stack: AsyncExitStack) -> None:
-    """Run a loop until the end; one that dies takes the service with it, instead of silence."""
-    task = asyncio.create_task(loop)
-
-    async def stop() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    def end_service(done: asyncio.Task[None]) -> None:
-        if not done.cancelled():
-            _log.critical("a background loop died", exc_info=done.exception())
-            signal.raise_signal(signal.SIGTERM)
-
-    task.add_done_callback(end_service)
-    stack.push_async_callback(stop)
-
-
-async def _serve_until_signal(services: Services, listener: socket.socket) -> None:
+async def _serve_until_signal(services: Services, listener: socket.socket, loops: _Loops) -> None:
     told_to_end = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -117,16 +126,19 @@ async def _serve_until_signal(services: Services, listener: socket.socket) -> No
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     ending = asyncio.create_task(told_to_end.wait())
     replicas = asyncio.create_task(_watch_replicas(services, listener))
+    beside = asyncio.create_task(loops.watch())
     try:
-        await asyncio.wait([ending, replicas, serving], return_when=asyncio.FIRST_COMPLETED)
-        if replicas.done():
-            await replicas
+        await asyncio.wait([ending, replicas, beside, serving], return_when=asyncio.FIRST_COMPLETED)
+        for task in (replicas, beside, serving):
+            if task.done():
+                await task  # raises why it ended
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)  # a second Ctrl-C ends at once
         await _drain(services)
     finally:
         ending.cancel()
         replicas.cancel()
+        beside.cancel()
         server.should_exit = True
         await serving
 

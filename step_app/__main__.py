@@ -13,6 +13,8 @@ from step_app.contract import EXIT_CONFIGURATION
 from step_app.errors import ConfigurationError
 from step_app.settings import load_settings, parse_step_config
 
+_log = logging.getLogger(__name__)
+
 _DRAIN_S = 10
 """How long a replica that was told to end may take to answer what it has accepted."""
 
@@ -51,7 +53,12 @@ def main() -> int:
     if settings.exit_with_parent:
         threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
     server.run()
-    return 0 if replica.failure is None else _refuse(replica.failure)
+    if isinstance(replica.failure, ConfigurationError):
+        return _refuse(replica.failure)
+    if replica.failure is not None:
+        _log.error("the step could not be loaded", exc_info=replica.failure)
+        return 1
+    return 0
 
 
 def _refuse(error: ConfigurationError) -> int:

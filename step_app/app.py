@@ -23,7 +23,6 @@ from step_app.contract import (
     encode_reply,
 )
 from step_app.errors import (
-    ConfigurationError,
     InvalidRequestError,
     MissingImageError,
     NotReadyError,
@@ -49,7 +48,7 @@ class Replica:
         self.config = config
         self.settings = settings
         self.metrics = StepMetrics()
-        self.failure: ConfigurationError | None = None
+        self.failure: Exception | None = None
         self._step: Step | None = None
         self._runner: StepRunner | None = None
 
@@ -57,7 +56,7 @@ class Replica:
         """Load the step beside the event loop, so that probes are answered meanwhile."""
         try:
             self._step = await asyncio.to_thread(load_step, self.config, self.settings)
-        except ConfigurationError as exc:
+        except Exception as exc:  # a replica that never gets ready must end, and say why
             self.failure = exc
             on_failure()
             return

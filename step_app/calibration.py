@@ -1,6 +1,6 @@
 """``auto``: the fastest runtime and precision that gives the same labels on this processor.
 
-Each candidate labels a dozen photos; one that differs from torch in f32 on any of them is out,
+Each candidate labels ten photos; one that differs from torch in f32 on any of them is out,
 and of the others the one with the shortest time for a batch wins.
 """
 

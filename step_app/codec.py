@@ -26,6 +26,11 @@ MAX_PIXELS: Final = 50_000_000
 MAX_SIDE: Final = 20_000
 BACKGROUND: Final = (255, 255, 255)
 
+_SIGNATURES: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\x00", b"MM\x00*")
+_MIN_HEADER_BYTES: Final = 12
+"""A file shorter than this has no header that says more than its type."""
+_END_OF_JPEG: Final = b"\xff\xd9"
+
 _EXIF_ORIENTATION: Final = 0x0112
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -59,8 +64,6 @@ def decode_upright_rgb(data: bytes, *, min_side: int | None = None) -> Image.Ima
             return _decode(data, min_side)
     except StepError:
         raise
-    except UnidentifiedImageError as exc:
-        raise UnsupportedImageTypeError from exc
     except Image.DecompressionBombError as exc:
         raise ImageTooLargeError from exc
     except OSError as exc:
@@ -75,7 +78,7 @@ def _decode(data: bytes, min_side: int | None) -> Image.Image:
     with Image.open(BytesIO(data), formats=ALLOWED_FORMATS) as image:
         _check_size(image)
         if image.format == "JPEG":
-            if data.rfind(b"\xff\xd9") < 0:
+            if _END_OF_JPEG not in data:
                 # The decoder does not miss an end-of-image marker; a sender who lost it has
                 # lost an unknown part of the file.
                 raise ImageTruncatedError
@@ -125,6 +128,11 @@ def _turn_upright(source: Image.Image, image: Image.Image) -> Image.Image:
 
 
 def _damage(data: bytes, exc: OSError) -> StepError:
-    """A JPEG that ends early is truncated; any other broken stream is corrupt."""
-    is_jpeg = data[:2] == b"\xff\xd8"
-    return ImageTruncatedError() if is_jpeg and "truncated" in str(exc) else ImageCorruptError()
+    """A JPEG that ends early is truncated; any other file that starts well is corrupt."""
+    if isinstance(exc, UnidentifiedImageError) and not data.startswith(_SIGNATURES):
+        return UnsupportedImageTypeError()
+    if len(data) < _MIN_HEADER_BYTES:
+        return UnsupportedImageTypeError()
+    ends_early = "truncated" in str(exc).lower() or _END_OF_JPEG not in data
+    is_jpeg = data.startswith(b"\xff\xd8")
+    return ImageTruncatedError() if is_jpeg and ends_early else ImageCorruptError()

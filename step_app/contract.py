@@ -61,6 +61,8 @@ STEP_TYPES: Final[Mapping[str, StepType]] = {
 _MAGIC: Final = b"CVB1"
 _PREFIX: Final = struct.Struct(">4sI")
 _MAX_HEADER_BYTES: Final = 4 * 1024 * 1024
+_MALFORMED: Final = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
+"""What reading a header of another shape than agreed raises: ``1e400`` is no size, either."""
 
 
 class ContractError(ValueError):
@@ -124,7 +126,7 @@ def decode_batch(frame: bytes) -> list[BatchItem]:
             )
             for entry, payload in zip(header["items"], payloads, strict=True)
         ]
-    except (KeyError, TypeError, ValueError) as exc:
+    except _MALFORMED as exc:
         raise ContractError("the batch header lacks a field") from exc
 
 
@@ -163,7 +165,7 @@ def decode_reply(frame: bytes, *, expected_ids: Sequence[str]) -> BatchReply:
             for entry, payload in zip(header["items"], payloads, strict=True)
         ]
         revision = str(header["revision"])
-    except (KeyError, TypeError, ValueError) as exc:
+    except _MALFORMED as exc:
         raise ContractError("the reply header lacks a field") from exc
     if [item.id for item in items] != list(expected_ids):
         raise ContractError("the reply answers other items than were asked")
@@ -185,7 +187,7 @@ def _split(frame: bytes) -> tuple[dict[str, Any], list[bytes]]:
     try:
         header = json.loads(frame[_PREFIX.size : offset])
         sizes = [int(entry["size"]) for entry in header["items"]]
-    except (KeyError, TypeError, ValueError, RecursionError) as exc:
+    except _MALFORMED as exc:
         raise ContractError("the frame header is not the JSON expected") from exc
     if any(size < 0 for size in sizes) or offset + sum(sizes) != len(frame):
         raise ContractError("the payload sizes do not add up to the frame")

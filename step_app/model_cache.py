@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from step_app.openvino_import import import_openvino
 from step_app.runtime import RuntimeChoice
-from step_app.weights import ModelCard
+from step_app.weights import ModelCard, digest_file
 
 _ENTRY: Final = "entry.json"
 _MODEL: Final = "model.xml"
@@ -44,7 +44,10 @@ class ModelCache:
             entry = json.loads((folder / _ENTRY).read_text())
             choice = RuntimeChoice(**entry["choice"])
             card = ModelCard.from_json(entry["card"])
-        except (OSError, ValueError, KeyError, TypeError):
+            damaged = any(digest_file(folder / n) != d for n, d in entry["digests"].items())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        if damaged:
             return None
         if choice.runtime != "openvino":
             return CachedModel(choice=choice, card=card, model_path=None)
@@ -57,7 +60,8 @@ class ModelCache:
         try:
             if model is not None:
                 import_openvino().save_model(model, staging / _MODEL, compress_to_fp16=False)
-            entry = {"choice": asdict(choice), "card": card.to_json()}
+            digests = {file.name: digest_file(file) for file in staging.iterdir()}
+            entry = {"choice": asdict(choice), "card": card.to_json(), "digests": digests}
             (staging / _ENTRY).write_text(json.dumps(entry))
             shutil.rmtree(self._directory / key, ignore_errors=True)
             staging.rename(self._directory / key)

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -94,7 +96,7 @@ def _make_or_get(cache: ModelCache, source: WeightsSource, request: RuntimeReque
 
 
 def _run_apart(work: Callable[[], None]) -> None:
-    """Run something in a process that ends with it."""
+    """Run something in a process that ends with it, or with this one."""
     context = get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_report_outcome, args=(work, sender), daemon=True)
@@ -110,12 +112,21 @@ def _run_apart(work: Callable[[], None]) -> None:
 
 
 def _report_outcome(work: Callable[[], None], sender: Connection) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         work()
     except ConfigurationError as exc:
         sender.send(exc)
     else:
         sender.send(None)
+
+
+def _end_with_parent() -> None:
+    """Wait for the replica to end, however it does: nobody wants the work any more then."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _fill_cache(

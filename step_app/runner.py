@@ -113,6 +113,7 @@ class StepRunner:
         try:
             work.prepared = self._step.prepare(work.image, work.params)
         except Exception as exc:  # this image fails, the replica lives
+            work.decode_s = time.perf_counter() - started
             self._deliver([(work, _as_step_error(exc))], inference_time_s=0.0)
             return False
         work.decode_s = time.perf_counter() - started

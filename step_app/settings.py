@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from step_app.errors import ConfigurationError
@@ -22,15 +22,15 @@ class Settings(BaseSettings):
     """YAML or JSON: ``pipeline_id``, ``step_id`` and the pipeline's ``steps``."""
     pod_namespace: str = "default"
     """Namespace in which the other steps of the pipeline are looked up."""
-    service_port: int = 5000
+    service_port: int = Field(default=5000, ge=0, le=65535)
     """Port to listen on."""
     app_label: str = "nn-service"
     """Value of the label ``app`` on the records of this pipeline."""
     service_host: str = "0.0.0.0"
     """Address to listen on."""
-    step_threads: int = os.cpu_count() or 1
+    step_threads: int = Field(default=os.cpu_count() or 1, ge=1)
     """Threads that the arithmetic of one image or batch may use."""
-    max_batch_size: int = 8
+    max_batch_size: int = Field(default=8, ge=1)
     """Most images that are computed together."""
     model_cache_dir: Path | None = None
     """Where converted models and measured choices are kept between starts."""

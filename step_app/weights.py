@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 DEFAULT_MODEL: Final = "efficientnet_lite0"
 RANDOM_WEIGHTS: Final = "random"
 _DOWNLOAD_TIMEOUT_S: Final = 15.0
-_IMAGENET_MEAN: Final = (0.485 * 255, 0.456 * 255, 0.406 * 255)
-_IMAGENET_STD: Final = (0.229 * 255, 0.224 * 255, 0.225 * 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def locate_weights(model: str, weights: str | None) -> WeightsSource:
         path = _packaged_weights()
     else:
         path = _torchvision_weights(model)
-    return WeightsSource(model=model, path=path, digest=_digest(path))
+    return WeightsSource(model=model, path=path, digest=digest_file(path))
 
 
 def build_network(source: WeightsSource) -> tuple["torch.nn.Module", ModelCard]:
@@ -146,11 +144,20 @@ def _torchvision(model: str) -> tuple["torch.nn.Module", ModelCard]:
         name=model,
         resize=preset.resize_size[0],
         crop=preset.crop_size[0],
-        mean=_IMAGENET_MEAN,
-        std=_IMAGENET_STD,
+        mean=_scale_to_8_bit(preset.mean),
+        std=_scale_to_8_bit(preset.std),
         categories=tuple(tv.models._meta._IMAGENET_CATEGORIES),
     )
-    return tv.models.get_model(model, weights=None), card
+    network = tv.models.get_model(model, weights=None)
+    if hasattr(network, "transform_input"):
+        # GoogLeNet and Inception: their weights expect it, and torchvision's own loader sets it.
+        network.transform_input = True
+    return network, card
+
+
+def _scale_to_8_bit(channels: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = channels
+    return 255 * red, 255 * green, 255 * blue
 
 
 def _torchvision_package() -> Any:
@@ -203,6 +210,7 @@ def _torchvision_weights(model: str) -> Path:
     return path
 
 
-def _digest(path: Path) -> str:
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -67,7 +67,8 @@ class ClassifierStep:
         top_k = self._params["top_k"]
         if params:
             top_k = complete_params(STEP_TYPE, self._params, params)["top_k"]
-        return PreparedPhoto(pixels=crop_for(image, self._card), top_k=top_k)
+        # JSON schema takes 5.0 for an integer; a slice does not.
+        return PreparedPhoto(pixels=crop_for(image, self._card), top_k=int(top_k))
 
     def run(self, batch: Sequence[PreparedPhoto]) -> list[JsonOutput | StepError]:
         """Label a batch of photos."""
@@ -85,7 +86,7 @@ class ClassifierStep:
     def _answer(self, row: npt.NDArray[np.float32], top_k: int) -> JsonOutput | StepError:
         if not np.isfinite(row).all():
             return StepFailedError("The network gave no finite scores.")
-        best = np.argsort(row)[::-1][:top_k]
+        best = np.argsort(-row, kind="stable")[:top_k]
         return JsonOutput(
             data={
                 "predictions": [self._card.categories[index] for index in best],
