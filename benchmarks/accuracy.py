@@ -25,7 +25,9 @@ def measure(data_dir: Path) -> list[Row]:
         reference = reference or labels
         name = f"{runtime} {precision}"
         known = [(p.label, label) for p, label in zip(photos, labels, strict=True) if p.label]
-        if known:
+        if not known:
+            rows.append(Row(f"{name}: top-1", "not measured", "no labels"))
+        else:
             top1 = sum(label == true for true, label in known) / len(known)
             rows.append(at_least(f"{name}: top-1 over {len(known)} photos", top1, 0.875))
         agreement = sum(a == b for a, b in zip(reference, labels, strict=True)) / len(labels)

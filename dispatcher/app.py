@@ -36,7 +36,12 @@ def create_app(services: Services) -> FrontDoor:
     app = _create_api(services)
     app.router.routes += job_routes(submit=submit, result=result, predict=predict)
     install_openapi(app)
-    return FrontDoor(app, submit=submit, result=result)
+    return FrontDoor(
+        app,
+        submissions={"/predict_async": submit, "/predict": predict},
+        result=result,
+        on_refused=services.figures.count_refused,
+    )
 
 
 def _create_api(services: Services) -> FastAPI:

@@ -13,6 +13,7 @@
     └── 503  OverloadedError, DrainingError            with Retry-After
     AttemptError                     one attempt of one stage failed
     ├── NotSentError                 the replica never saw the item: no attempt was used up
+    ├── NoCapacityError              no replica had room in time
     ├── ReplicaLostError             the connection broke while it worked
     ├── AttemptTimeoutError          it did not answer in time
     ├── InvalidResponseError         it answered garbage
@@ -197,6 +198,12 @@ class NotSentError(AttemptError):
     """The replica never saw the item, so another one may take it at no cost."""
 
     code, uses_attempt = "no_capacity", False
+
+
+class NoCapacityError(AttemptError):
+    """No replica had room for the item in time."""
+
+    code, is_retryable, uses_attempt = "no_capacity", False, False
 
 
 class ReplicaLostError(AttemptError):

@@ -98,7 +98,9 @@ async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
     loops = _Loops(stack)
     loops.add(services.consumer.run())
     loops.add(services.monitor.run())
-    loops.add(follow_records(services.records, pipelines=services.pipelines, pools=services.pools))
+    loops.add(
+        follow_records(services.discovery, pipelines=services.pipelines, pools=services.pools)
+    )
     return loops
 
 

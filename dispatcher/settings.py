@@ -31,7 +31,7 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
     data_dir: Path = Path(".conveyor")
     """Directory for records, converted models and, with a durable queue, jobs and images."""
-    replicas: int = Field(default=os.cpu_count() or 1, ge=1, le=256)
+    replicas: int = Field(default=len(os.sched_getaffinity(0)), ge=1, le=256)
     """Replicas of the default pipeline's step; the default is the number of cores."""
     model: str = "efficientnet_lite0"
     """Classifier of the default pipeline: efficientnet_lite0, resnet18 or any of torchvision."""

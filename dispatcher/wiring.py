@@ -28,6 +28,7 @@ from dispatcher.results.memory import MemoryResultStore
 from dispatcher.settings import Settings
 from dispatcher.telemetry.figures import Figures
 from dispatcher.telemetry.metrics import Metrics
+from dispatcher.topology.base import Discovery, Launcher
 from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.local import LocalLauncher, LocalLimits
 from dispatcher.topology.records import RecordDirectory
@@ -63,8 +64,8 @@ class Services:
     monitor: HealthMonitor
     intake: Intake
     consumer: Consumer
-    records: RecordDirectory
-    launcher: LocalLauncher
+    discovery: Discovery
+    launcher: Launcher
 
 
 def build_services(settings: Settings) -> Services:
@@ -135,7 +136,7 @@ def build_services(settings: Settings) -> Services:
         monitor=HealthMonitor(pools, client=client, policy=policy),
         intake=intake,
         consumer=consumer,
-        records=records,
+        discovery=records,
         launcher=launcher,
     )
 

@@ -37,7 +37,7 @@ from step_app.steps.registry import load_step
 
 PROBLEM_MEDIA_TYPE: Final = "application/problem+json"
 _MAX_BATCH_BYTES: Final = 256 * 1024 * 1024
-_STUCK_AFTER_S: Final = 120.0
+_STUCK_AFTER_S: Final = 60.0
 """A batch that runs for longer than this is taken for a hung replica by ``/livez``."""
 
 

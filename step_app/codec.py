@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from step_app.errors import (
     EmptyImageError,
     ImageCorruptError,
+    ImageTooComplexError,
     ImageTooLargeError,
     ImageTruncatedError,
     StepError,
@@ -24,12 +25,15 @@ from step_app.errors import (
 ALLOWED_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS: Final = 50_000_000
 MAX_SIDE: Final = 20_000
+MAX_JPEG_SCANS: Final = 100
+"""A progressive JPEG has about ten; each costs time for every pixel, and thousands take minutes."""
 BACKGROUND: Final = (255, 255, 255)
 
 _SIGNATURES: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\x00", b"MM\x00*")
 _MIN_HEADER_BYTES: Final = 12
 """A file shorter than this has no header that says more than its type."""
 _END_OF_JPEG: Final = b"\xff\xd9"
+_START_OF_SCAN: Final = b"\xff\xda"
 
 _EXIF_ORIENTATION: Final = 0x0112
 _UPRIGHT: Final = {
@@ -82,6 +86,8 @@ def _decode(data: bytes, min_side: int | None) -> Image.Image:
                 # The decoder does not miss an end-of-image marker; a sender who lost it has
                 # lost an unknown part of the file.
                 raise ImageTruncatedError
+            if data.count(_START_OF_SCAN) > MAX_JPEG_SCANS:
+                raise ImageTooComplexError
             if min_side is not None:
                 image.draft(None, (min_side, min_side))
         image.load()

@@ -10,6 +10,7 @@
     ├── InvalidParamsError         422 invalid_params
     ├── UnsupportedImageTypeError  415 unsupported_image_type
     ├── ImageTooLargeError         422 image_too_large
+    ├── ImageTooComplexError       422 image_too_complex
     ├── ImageTruncatedError        422 image_truncated
     ├── ImageCorruptError          422 image_corrupt
     ├── StepFailedError            500 step_failed
@@ -73,6 +74,12 @@ class ImageTooLargeError(StepError):
     """More pixels than the limit, by the header or by the data."""
 
     status, code, title = 422, "image_too_large", "The image has too many pixels"
+
+
+class ImageTooComplexError(StepError):
+    """More work to decode than its size can justify."""
+
+    status, code, title = 422, "image_too_complex", "The image takes too long to decode"
 
 
 class ImageTruncatedError(StepError):

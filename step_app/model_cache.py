@@ -56,7 +56,9 @@ class ModelCache:
 
     def put(self, key: str, choice: RuntimeChoice, card: ModelCard, model: Any | None) -> None:
         """Keep an entry; ``model`` is the OpenVINO model, where that is the choice."""
-        staging = Path(tempfile.mkdtemp(prefix=".new-", dir=self._directory))
+        for leftover in self._directory.glob(f".new-{key}-*"):
+            shutil.rmtree(leftover, ignore_errors=True)  # its writer was killed
+        staging = Path(tempfile.mkdtemp(prefix=f".new-{key}-", dir=self._directory))
         try:
             if model is not None:
                 import_openvino().save_model(model, staging / _MODEL, compress_to_fp16=False)

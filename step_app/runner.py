@@ -96,7 +96,7 @@ class StepRunner:
         return work.future
 
     def busy_s(self) -> float:
-        """Return for how long the batch that is being computed has been, in seconds."""
+        """Return for how long the batch that is in work has been, in seconds."""
         started = self._busy_since
         return 0.0 if started is None else time.perf_counter() - started
 
@@ -121,20 +121,21 @@ class StepRunner:
 
     def _compute_all(self) -> None:
         while (batch := take_batch(self._ready, max_batch_size=self._max_batch_size)) is not None:
+            self._busy_since = time.perf_counter()
             if not self._decoders:
                 batch = [work for work in batch if self._decode(work)]
             batch = [work for work in batch if not work.future.cancelled()]
             if batch:
                 self._compute(batch)
+            self._busy_since = None
 
     def _compute(self, batch: list[_Work]) -> None:
-        started = self._busy_since = time.perf_counter()
+        started = time.perf_counter()
         self._metrics.batch_size.observe(len(batch))
         for work in batch:
             self._metrics.batch_wait.observe(started - work.arrived)
         outcomes = self._run([work.prepared for work in batch])
         elapsed_s = time.perf_counter() - started
-        self._busy_since = None
         self._metrics.process.labels(self._step_type).observe(elapsed_s)
         self._deliver(list(zip(batch, outcomes, strict=True)), inference_time_s=elapsed_s)
 

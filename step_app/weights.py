@@ -37,6 +37,8 @@ class ModelCard:
     """Subtracted from 8-bit samples, by channel."""
     std: tuple[float, float, float]
     """Divides the samples after that."""
+    interpolation: str
+    """How the picture is resampled: ``bicubic`` or ``bilinear``, both with antialiasing."""
     categories: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -132,6 +134,7 @@ def _efficientnet_lite0() -> tuple["torch.nn.Module", ModelCard]:
         crop=224,
         mean=(127.0,) * 3,
         std=(128.0,) * 3,
+        interpolation="bicubic",
         categories=tuple(tv.models._meta._IMAGENET_CATEGORIES),
     )
     return network, card
@@ -146,6 +149,7 @@ def _torchvision(model: str) -> tuple["torch.nn.Module", ModelCard]:
         crop=preset.crop_size[0],
         mean=_scale_to_8_bit(preset.mean),
         std=_scale_to_8_bit(preset.std),
+        interpolation=preset.interpolation.value,
         categories=tuple(tv.models._meta._IMAGENET_CATEGORIES),
     )
     network = tv.models.get_model(model, weights=None)

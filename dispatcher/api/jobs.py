@@ -14,7 +14,7 @@ from dispatcher.api.asgi import (
     send_json,
 )
 from dispatcher.api.documents import result, ticket
-from dispatcher.errors import DuplicateFieldError, UnknownFieldError
+from dispatcher.errors import DuplicateFieldError, MalformedMultipartError, UnknownFieldError
 from dispatcher.intake.submission import Intake, SubmitOptions
 from dispatcher.intake.upload import Upload, read_upload
 from dispatcher.jobs import Job
@@ -126,10 +126,15 @@ async def _read_request(
 ) -> tuple[Upload, dict[str, str]]:
     """Return the upload, and its options from form and query together."""
     query = read_query(scope, allowed=allowed)
-    upload = await read_upload(dict(scope["headers"]), receive)
+    headers = dict(scope["headers"])
+    is_any_twice = len(headers) < len(scope["headers"])
+    if is_any_twice and sum(name == b"content-type" for name, _ in scope["headers"]) > 1:
+        raise MalformedMultipartError("The Content-Type is there twice.")
+    upload = await read_upload(headers, receive)
     for name in upload.fields:
         if name not in allowed:
-            raise UnknownFieldError(f"The form has an unknown field; known: {sorted(allowed)}.")
+            known = ", ".join(sorted(allowed | {"image"}))
+            raise UnknownFieldError(f"The form has an unknown field; known: {known}.")
         if name in query:
             raise DuplicateFieldError(f"{name} is in the form and in the query.")
     return upload, {**query, **upload.fields}

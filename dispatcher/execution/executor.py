@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from dispatcher.blobs.base import BlobMissingError, BlobStore
-from dispatcher.errors import AttemptError, UnknownPipelineError
+from dispatcher.errors import (
+    AttemptError,
+    AttemptTimeoutError,
+    ReplicaLostError,
+    UnknownPipelineError,
+)
 from dispatcher.execution.retry import GiveUp, RetryPolicy, decide
 from dispatcher.jobs import Job, JobError, StageRun
 from dispatcher.pipelines.model import Stage, join_revisions
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.directory import PoolDirectory
-from dispatcher.pools.lane import Answer
+from dispatcher.pools.parcel import Answer
 from step_app.contract import BatchItem
 
 NO_CAPACITY_TIMEOUT_S: Final = 60.0
@@ -87,17 +92,19 @@ class Executor:
         params = job.overrides.get(stage.key.step_id, {})
         item = BatchItem(id=job.id, filename=job.filename, image=image, params=params)
         failed_at: list[str] = []
-        attempts = 0
+        attempts, alone = 0, False
         give_up_at = time.monotonic() + NO_CAPACITY_TIMEOUT_S
         while True:
             try:
-                async with asyncio.timeout(max(0.0, give_up_at - time.monotonic())):
-                    answer = await pool.process(item, avoid=failed_at)
-            except TimeoutError as exc:
-                error = JobError(code="no_capacity", detail="No replica could take the image.")
-                raise _StageFailedError(error, attempts) from exc
+                answer = await pool.process(
+                    item,
+                    avoid=failed_at,
+                    alone=alone,
+                    patience_s=max(0.0, give_up_at - time.monotonic()),
+                )
             except AttemptError as exc:
                 attempts += exc.uses_attempt
+                alone = alone or isinstance(exc, ReplicaLostError | AttemptTimeoutError)
                 failed_at.append(exc.replica_url)
                 decision = decide(exc, attempts=attempts, policy=self._policy, jitter=self._jitter)
                 if isinstance(decision, GiveUp):

@@ -44,7 +44,7 @@ def decide(
     if isinstance(error, ItemRejectedError):
         return GiveUp(JobError(code=error.item_code, detail=error.detail))
     if not error.is_retryable or (error.uses_attempt and attempts >= policy.max_attempts):
-        detail = f"Gave up after {attempts} attempts: {error}."
+        detail = f"Gave up after {attempts} attempts: {error}." if attempts else f"{error}."
         return GiveUp(JobError(code=error.code, detail=detail))
     longest_s = min(policy.base_delay_s * 2 ** max(0, attempts - 1), policy.max_delay_s)
     return Retry(delay_s=jitter.uniform(0, longest_s))

@@ -17,7 +17,8 @@ class Flight:
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
     """Done when the leader is in the queue; fails with its refusal when it was refused."""
-    is_landed: bool = False
+    outcome: Job | None = None
+    """The leader as it ended; None while it has not."""
 
 
 class Coalescing:
@@ -43,15 +44,16 @@ class Coalescing:
         self._by_key[key] = self._by_leader[leader_id] = flight
         return flight
 
-    def land(self, leader_id: str) -> list[Job]:
-        """End the flight of a job and return those that waited for it."""
+    def land(self, leader_id: str, *, outcome: Job | None) -> list[Job]:
+        """End the flight of a job and return those that waited for it.
+
+        Args:
+            leader_id: the job that did the work.
+            outcome: that job as it ended; None when it was never accepted.
+        """
         flight = self._by_leader.pop(leader_id, None)
         if flight is None:
             return []
-        flight.is_landed = True
+        flight.outcome = outcome
         self._by_key.pop(flight.key, None)
         return flight.followers
-
-    def following(self) -> int:
-        """Return how many jobs wait for another one."""
-        return sum(len(flight.followers) for flight in self._by_leader.values())

@@ -25,6 +25,5 @@ def result_key(digest: str, pipeline: Pipeline, overrides: Overrides) -> str | N
 
 def coalescing_key(digest: str, pipeline: Pipeline, overrides: Overrides) -> str:
     """Return what makes two jobs in flight the same work, even before a revision is known."""
-    parts = [f"{stage.key}:{stage.model_revision}" for stage in pipeline.stages]
     changes = sorted((step, sorted(params.items())) for step, params in overrides.items())
-    return f"{digest}|{parts}|{changes!r}"
+    return f"{digest}|{pipeline.work}|{changes!r}"

@@ -33,6 +33,7 @@ _BOUNDARY: Final = re.compile(
     rb"""; *boundary *= *("?)([0-9a-z'()+_,./:=?-]{1,70})\1 *(?:;|$)""",
     re.IGNORECASE,
 )
+_BOUNDARY_NAME: Final = re.compile(rb"; *boundary *=", re.IGNORECASE)
 _KNOWN: Final = ", ".join(sorted(FIELD_NAMES))
 
 
@@ -165,6 +166,6 @@ def _decode(name: str, text: bytearray) -> str:
 
 def _boundary(content_type: bytes) -> bytes:
     found = _BOUNDARY.search(content_type)
-    if found is None or content_type.lower().count(b"boundary") != 1:
+    if found is None or len(_BOUNDARY_NAME.findall(content_type)) > 1:
         raise MalformedMultipartError("The Content-Type has no valid boundary.")
     return found[2]

@@ -4,6 +4,7 @@ Headers can lie, so the replica checks again; but what a header admits is refuse
 it costs a replica anything. Only structure is read, 64 KiB of it at most.
 """
 
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from dispatcher.errors import (
 MAX_PIXELS: Final = 50_000_000
 MAX_SIDE: Final = 20_000
 _MAX_JPEG_SEGMENTS: Final = 1000
+_MAX_JPEG_GAP_BYTES: Final = 64 * 1024
+_JPEG_MARKER: Final = re.compile(rb"\xff[^\xff]")
 _START_OF_FRAME: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _NO_LENGTH: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 
@@ -68,10 +71,11 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
     """Walk the segments up to the frame header."""
     offset = 2
     for _ in range(_MAX_JPEG_SEGMENTS):
-        while data[offset] != 0xFF:  # noqa: PLR2004 - the marker prefix; junk before it is legal
-            offset += 1
-        while data[offset] == 0xFF:  # noqa: PLR2004 - any number of fill bytes
-            offset += 1
+        # Junk and any number of fill bytes before a marker are legal; to look on for ever is not.
+        found = _JPEG_MARKER.search(data, offset, offset + _MAX_JPEG_GAP_BYTES)
+        if found is None and offset + _MAX_JPEG_GAP_BYTES < len(data):
+            raise ImageCorruptError("The next segment is too far away.")
+        offset = len(data) if found is None else found.end() - 1
         marker = data[offset]
         if marker in _START_OF_FRAME:
             height, width = struct.unpack_from(">HH", data, offset + 4)
@@ -90,7 +94,7 @@ def _png_size(data: bytes) -> tuple[int, int]:
 
 
 def _gif_size(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from("<HH", data, 6)
+    width, height = struct.unpack_from("<HH3x", data, 6)
     return width, height
 
 

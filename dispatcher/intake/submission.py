@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dispatcher.blobs.base import BlobStore
-from dispatcher.errors import OverloadedError, RequestError
-from dispatcher.intake.admission import admit, retry_after_s
+from dispatcher.errors import DrainingError, OverloadedError, RequestError
+from dispatcher.intake.admission import MIN_RETRY_AFTER_S, admit, retry_after_s
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing, Flight
 from dispatcher.intake.digest import coalescing_key, result_key
@@ -64,13 +64,8 @@ class Intake:
         Raises:
             RequestError: it was not accepted, and nothing of it is kept.
         """
-        try:
-            return await self._submit(upload, options)
-        except RequestError as exc:
-            self._figures.count_refused(exc.code)
-            raise
-
-    async def _submit(self, upload: Upload, options: SubmitOptions) -> Job:
+        if self._is_draining():
+            raise DrainingError(retry_after_s=MIN_RETRY_AFTER_S)
         pipeline = self._pipelines.get(options.pipeline)
         overrides = parse_overrides(options.params, pipeline)
         job = Job(
@@ -114,32 +109,35 @@ class Intake:
             and job.revision == job.expected_revision
         ):
             self._cache.put(job.result_key, job.result, job.revision)
-        for follower in self._coalescing.land(job.id):
-            settled = follower.settled_like(job)
-            if not await self._results.save(settled):
-                await self._results.add(settled)
-            self._figures.count_ended(settled)
+        for follower in self._coalescing.land(job.id, outcome=job):
+            await self._settle_follower(follower, job)
         await self._blobs.release(job.digest)
+
+    async def _settle_follower(self, follower: Job, leader: Job) -> None:
+        settled = follower.settled_like(leader)
+        if await self._results.save(settled):
+            self._figures.count_ended(settled)
 
     async def _follow(self, flight: Flight, job: Job) -> Job:
         """Wait for the leader to be accepted, then for its result, instead of being queued."""
         job = replace(job, coalesced=True)
-        if flight.accepted.done():
-            flight.accepted.result()
-        flight.followers.append(job)
         await asyncio.shield(flight.accepted)
-        if not flight.is_landed:
-            await self._results.add(job)
+        await self._results.add(job)
         self._figures.count_accepted(CacheOutcome.COALESCED)
+        # Kept before it joins: whoever settles the flight finds every follower in the store.
+        if flight.outcome is None:
+            flight.followers.append(job)
+        else:
+            await self._settle_follower(job, flight.outcome)
         return job
 
     async def _lead(self, flight: Flight, job: Job, image: bytes) -> None:
         try:
             await self._enqueue(job, image)
         except BaseException as exc:
-            self._coalescing.land(job.id)
-            refusal = exc if isinstance(exc, RequestError) else OverloadedError()
-            flight.accepted.set_exception(refusal)
+            self._coalescing.land(job.id, outcome=None)
+            again = OverloadedError(retry_after_s=MIN_RETRY_AFTER_S)
+            flight.accepted.set_exception(exc if isinstance(exc, RequestError) else again)
             raise
         flight.accepted.set_result(None)
         self._figures.count_accepted(CacheOutcome.MISS)
@@ -151,16 +149,17 @@ class Intake:
             depth=depth,
             capacity=capacity,
             drain_rate=drain_rate,
-            is_draining=self._is_draining(),
         )
         await self._blobs.put(job.digest, image)
-        await self._results.add(job)
         try:
+            await self._results.add(job)
             depth = await self._queue.put(job.id)
-        except QueueFullError as exc:
+        except BaseException as exc:  # also when the client leaves meanwhile
             await self._results.discard(job.id)
             await self._blobs.release(job.digest)
-            raise OverloadedError(retry_after_s=retry_after_s(depth, drain_rate)) from exc
+            if isinstance(exc, QueueFullError):
+                raise OverloadedError(retry_after_s=retry_after_s(depth, drain_rate)) from exc
+            raise
         self._figures.note_depth(depth)
 
 

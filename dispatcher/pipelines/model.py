@@ -42,6 +42,16 @@ class Pipeline:
         return join_revisions(stage.model_revision for stage in self.stages)
 
     @cached_property
+    def work(self) -> str:
+        """What this pipeline does at present, as one text, even before a revision is known."""
+        return repr(
+            [
+                (str(stage.key), stage.type, sorted(stage.params.items()), stage.model_revision)
+                for stage in self.stages
+            ]
+        )
+
+    @cached_property
     def identity(self) -> str | None:
         """What, beside image and overrides, decides the result; None while that is unknown."""
         return _identity(self, {})

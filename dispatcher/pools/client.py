@@ -5,6 +5,7 @@ that is cancelled while it waits leaves no connection behind (httpcore does, its
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ from step_app.contract import (
 )
 
 _OK = 200
+_NO_REPORT = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading a report of another shape than agreed raises."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class ReplicaClient:
                 body = await _read(response)
                 if response.status != _OK:
                     raise ReplicaFailedError(f"the replica answered with {response.status}")
-        except aiohttp.ClientConnectorError as exc:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
             raise NotSentError(f"cannot connect to {url}") from exc
         except TimeoutError as exc:
             raise AttemptTimeoutError(f"no answer within {timeout_s:.1f} s") from exc
@@ -91,9 +94,12 @@ class ReplicaClient:
         except (aiohttp.ClientError, ConnectionError) as exc:
             raise ReplicaLostError("the connection broke") from exc
         try:
-            return decode_reply(body, expected_ids=[item.id for item in items])
+            reply = decode_reply(body, expected_ids=[item.id for item in items])
         except ContractError as exc:
             raise InvalidResponseError(str(exc)) from exc
+        if not all(0 <= item.duration_s < math.inf for item in reply.items):  # also refuses NaN
+            raise InvalidResponseError("a duration is no number of seconds")
+        return reply
 
     async def probe(self, url: str, *, timeout_s: float) -> ReadyReport | None:
         """Ask a replica whether it is ready; None when it is not, or does not answer."""
@@ -111,7 +117,7 @@ class ReplicaClient:
                     max_batch_size=max(1, int(report["max_batch_size"])),
                     description=" ".join(str(name) for name in names if name),
                 )
-        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (aiohttp.ClientError, OSError, *_NO_REPORT):
             return None
 
     async def is_alive(self, url: str, *, timeout_s: float) -> bool:

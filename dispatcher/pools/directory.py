@@ -33,7 +33,8 @@ class PoolDirectory:
     def apply(self, wanted: Mapping[str, Sequence[str]]) -> None:
         """Take the URLs of the replicas of every step."""
         for step in [step for step in self._pools if step not in wanted]:
-            self._pools[step].set_replicas([])
+            # Items that wait there fail when their patience ends; new ones find a new pool.
+            self._pools.pop(step).set_replicas([])
         for step, urls in wanted.items():
             self.get(step).set_replicas(urls)
         self.room.notify()

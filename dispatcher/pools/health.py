@@ -30,16 +30,26 @@ class HealthPolicy:
     probes_to_eject: int = 3
     base_ejection_s: float = 5.0
     max_ejection_s: float = 60.0
-    min_attempt_timeout_s: float = 2.0
-    max_attempt_timeout_s: float = 30.0
+    min_attempt_timeout_s: float = 10.0
+    max_attempt_timeout_s: float = 60.0
     attempt_timeout_factor: float = 8.0
 
 
-def attempt_timeout_s(replica: Replica, policy: HealthPolicy) -> float:
-    """Return how long an answer may take: a multiple of what this replica usually needs."""
-    if replica.ewma_latency_s is None:
+def attempt_timeout_s(replica: Replica, policy: HealthPolicy, *, work: int) -> float:
+    """Return how long an answer may take: a multiple of what this replica usually needs.
+
+    A process that is dead or stopped is noticed by its connection and by probes, much sooner; this
+    is for a step that hangs while the process lives, and has time for pictures far larger than
+    the usual.
+
+    Args:
+        replica: which has to answer.
+        policy: the numbers.
+        work: items that it has to compute until then, those of an earlier request included.
+    """
+    if replica.ewma_item_s is None:
         return policy.max_attempt_timeout_s
-    usual = replica.ewma_latency_s * policy.attempt_timeout_factor
+    usual = replica.ewma_item_s * work * policy.attempt_timeout_factor
     return min(max(usual, policy.min_attempt_timeout_s), policy.max_attempt_timeout_s)
 
 
@@ -54,9 +64,10 @@ def should_eject(
         failure: what was seen of it.
         ready: how many replicas of the pool are ready, this one included.
     """
-    if failure is not FailureKind.WRONG:
+    if failure is FailureKind.GONE:
         return True
-    return replica.consecutive_failures >= policy.failures_to_eject and ready > 1
+    is_tried = replica.consecutive_failures >= policy.failures_to_eject
+    return ready > 1 and (failure is FailureKind.SILENT or is_tried)
 
 
 def ejection_s(replica: Replica, policy: HealthPolicy, *, failure: FailureKind) -> float:

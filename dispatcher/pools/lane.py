@@ -1,49 +1,37 @@
 """The way to one replica: what waits for it, and the requests on the road.
 
 At most two requests are on the road, one that the replica computes and one that it finds ready
-when it is done; what arrives meanwhile travels together in the next.
+when it is done; what arrives meanwhile travels together in the next. An item that was on the road
+when a replica died or fell silent may be the reason, so it travels alone from then on: nothing
+else is on the road with it, and whatever it does, it does to itself.
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from dispatcher.errors import (
     AttemptError,
     AttemptTimeoutError,
     ItemRejectedError,
     NotSentError,
+    ReplicaFailedError,
     ReplicaLostError,
 )
 from dispatcher.pools.client import ReplicaClient
 from dispatcher.pools.health import FailureKind, HealthPolicy, attempt_timeout_s
+from dispatcher.pools.parcel import Answer, Parcel
 from dispatcher.pools.replica import Replica
 from dispatcher.pools.replies import read_reply
-from step_app.contract import BatchItem, BatchReply
+from step_app.contract import BatchReply
 
+_log = logging.getLogger(__name__)
 _MAX_REQUESTS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A replica's result for one item."""
-
-    result: Mapping[str, Any]
-    duration_s: float
-    revision: str
-    replica_url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """One item and who waits for its answer."""
-
-    item: BatchItem
-    answer: "asyncio.Future[Answer]"
-
+_MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
+"""Images of one request together; a single one may be larger."""
 
 OnFailure = Callable[["Lane", FailureKind], None]
 """Called with the lane after a failed request, and what was seen of the replica."""
@@ -68,7 +56,10 @@ class Lane:
         self._on_failure = on_failure
         self._waiting: deque[Parcel] = deque()
         self._requests: dict[asyncio.Task[None], list[Parcel]] = {}
+        """On the road, oldest first."""
         self._is_flush_scheduled = False
+        self._is_oldest_settled = False
+        """Whether the request that the replica worked on has been judged already."""
 
     def add(self, parcel: Parcel) -> None:
         """Take a parcel; what is added in one turn of the event loop travels together."""
@@ -79,14 +70,22 @@ class Lane:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def fail_all(self) -> None:
-        """Give back everything: what was not sent at no cost, what was sent as lost."""
+        """Give back everything: the oldest request as lost, the others at no cost.
+
+        A replica works on its requests one after the other, so the later ones were not touched.
+        """
         while self._waiting:
             self._fail([self._waiting.popleft()], NotSentError("the replica was ejected"))
+        untouched = NotSentError("the replica was ejected before it came to this")
+        error: AttemptError = ReplicaLostError("the replica was ejected while it worked")
+        if self._is_oldest_settled:
+            error = untouched
         # Not left to the requests: one that is cancelled before its first step never runs.
-        while self._requests:
-            request, batch = self._requests.popitem()
-            self._fail(batch, ReplicaLostError("the replica was ejected while it worked"))
+        for request, batch in list(self._requests.items()):
+            del self._requests[request]
+            self._fail(batch, error)
             request.cancel()
+            error = untouched
 
     async def close(self) -> None:
         """Give back everything and wait until nothing is on the road."""
@@ -97,33 +96,66 @@ class Lane:
     def _flush(self) -> None:
         self._is_flush_scheduled = False
         while self._waiting and len(self._requests) < _MAX_REQUESTS:
-            size = min(len(self._waiting), self.replica.max_batch_size)
-            batch = [self._waiting.popleft() for _ in range(size)]
-            wanted = [parcel for parcel in batch if not parcel.answer.done()]
-            self.replica.ongoing -= len(batch) - len(wanted)
+            if any(parcel.alone for batch in self._requests.values() for parcel in batch):
+                return
+            if self._waiting[0].alone and self._requests:
+                return
+            wanted = self._take_batch()
             if wanted:
-                request = asyncio.create_task(self._send(wanted))
+                work = len(wanted) + sum(map(len, self._requests.values()))
+                request = asyncio.create_task(self._send(wanted, work))
                 self._requests[request] = wanted
 
-    async def _send(self, batch: list[Parcel]) -> None:
+    def _take_batch(self) -> list[Parcel]:
+        """Take what may travel together, and leave out what nobody waits for any more."""
+        batch: list[Parcel] = []
+        size_bytes = 0
+        while self._waiting and len(batch) < self.replica.max_batch_size:
+            parcel = self._waiting[0]
+            size_bytes += len(parcel.item.image)
+            if batch and (parcel.alone or size_bytes > _MAX_REQUEST_BYTES):
+                break
+            self._waiting.popleft()
+            if parcel.answer.done():
+                self.replica.ongoing -= 1
+                self._on_room()
+                continue
+            batch.append(parcel)
+            if parcel.alone:
+                break
+        return batch
+
+    async def _send(self, batch: list[Parcel], work: int) -> None:
         started = time.monotonic()
-        timeout_s = attempt_timeout_s(self.replica, self._policy)
         try:
             reply = await self._client.send(
-                self.replica.url, [parcel.item for parcel in batch], timeout_s=timeout_s
+                self.replica.url,
+                [parcel.item for parcel in batch],
+                timeout_s=attempt_timeout_s(self.replica, self._policy, work=work),
             )
         except AttemptError as exc:
-            if not self._land():
-                return
-            self.replica.record_failure(len(batch))
-            self._fail(batch, exc)
-            self._on_failure(self, _kind_of(exc))
+            self._handle_failure(batch, exc)
+        except Exception as exc:
+            _log.exception("a request to %s broke", self.replica.url)
+            self._handle_failure(batch, ReplicaFailedError(f"the request broke: {exc!r}"))
         else:
-            if not self._land():
-                return
-            self._deliver(batch, reply, latency_s=time.monotonic() - started)
+            if self._land():
+                self._deliver(batch, reply, latency_s=time.monotonic() - started, work=work)
         self._flush()
         self._on_room()
+
+    def _handle_failure(self, batch: list[Parcel], error: AttemptError) -> None:
+        is_oldest = next(iter(self._requests), None) is asyncio.current_task()
+        if not self._land():
+            return
+        self.replica.record_failure(len(batch))
+        kind = _kind_of(error)
+        if isinstance(error, ReplicaLostError) and not is_oldest:
+            error = NotSentError("the replica was lost before it came to this")
+        self._fail(batch, error)
+        self._is_oldest_settled = is_oldest
+        self._on_failure(self, kind)
+        self._is_oldest_settled = False
 
     def _land(self) -> bool:
         """Take the current request off the road; False when its batch was given back before."""
@@ -131,7 +163,9 @@ class Lane:
         assert request is not None
         return self._requests.pop(request, None) is not None
 
-    def _deliver(self, batch: list[Parcel], reply: BatchReply, *, latency_s: float) -> None:
+    def _deliver(
+        self, batch: list[Parcel], reply: BatchReply, *, latency_s: float, work: int
+    ) -> None:
         """Give each parcel its answer; one bad answer does not spoil the others."""
         self.replica.ongoing -= len(batch)
         failures = 0
@@ -144,31 +178,27 @@ class Lane:
                     replica_url=self.replica.url,
                 )
             except ItemRejectedError as exc:
-                _fail_parcel(parcel, exc)
+                parcel.fail(exc)
             except AttemptError as exc:
                 failures += 1
-                _fail_parcel(parcel, exc.at(self.replica.url))
+                parcel.fail(exc.at(self.replica.url))
             else:
-                if not parcel.answer.done():
-                    parcel.answer.set_result(answer)
-        if failures:
+                parcel.deliver(answer)
+        if failures < len(batch):
+            # One that answers some items well works; the others are more likely at fault.
+            self.replica.record_success(latency_s, items=len(batch) - failures, work=work)
+            self.replica.errors += failures
+        else:
             self.replica.record_failure(failures)
             self._on_failure(self, FailureKind.WRONG)
-        else:
-            self.replica.record_success(latency_s, len(batch))
 
     def _fail(self, batch: list[Parcel], error: AttemptError) -> None:
         self.replica.ongoing -= len(batch)
         for parcel in batch:
-            _fail_parcel(parcel, error.at(self.replica.url))
+            parcel.fail(error.at(self.replica.url))
 
 
 def _kind_of(error: AttemptError) -> FailureKind:
     if isinstance(error, (NotSentError, ReplicaLostError)):
         return FailureKind.GONE
     return FailureKind.SILENT if isinstance(error, AttemptTimeoutError) else FailureKind.WRONG
-
-
-def _fail_parcel(parcel: Parcel, error: AttemptError) -> None:
-    if not parcel.answer.done():
-        parcel.answer.set_exception(error)

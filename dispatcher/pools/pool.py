@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from dispatcher.errors import NotSentError
+from dispatcher.errors import NoCapacityError, NotSentError
 from dispatcher.pools.client import ReadyReport, ReplicaClient
 from dispatcher.pools.health import (
     FailureKind,
@@ -18,7 +18,8 @@ from dispatcher.pools.health import (
     readmit,
     should_eject,
 )
-from dispatcher.pools.lane import Answer, Lane, Parcel
+from dispatcher.pools.lane import Lane
+from dispatcher.pools.parcel import Answer, Parcel
 from dispatcher.pools.replica import Replica
 from dispatcher.pools.routing import choose_replica
 from step_app.contract import BatchItem
@@ -26,7 +27,7 @@ from step_app.contract import BatchItem
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     parcel: Parcel
     avoid: Collection[str]
@@ -56,29 +57,41 @@ class Pool:
         return [lane.replica for lane in self._lanes.values()]
 
     @property
-    def room(self) -> int:
-        """Return how many more items would be sent at once."""
-        return max(0, sum(replica.room for replica in self.replicas) - len(self._waiting))
-
-    @property
     def slots(self) -> int:
         """Return how many items the ready replicas may have together."""
         return sum(2 * r.max_batch_size for r in self.replicas if r.is_ready)
 
-    async def process(self, item: BatchItem, *, avoid: Collection[str] = ()) -> Answer:
-        """Have one item processed; waits for a replica as long as it takes.
+    async def process(
+        self,
+        item: BatchItem,
+        *,
+        avoid: Collection[str] = (),
+        alone: bool = False,
+        patience_s: float,
+    ) -> Answer:
+        """Have one item processed.
 
         Args:
             item: the image and its params.
             avoid: URLs of replicas that failed this item before.
+            alone: let nothing else be on the road with it.
+            patience_s: how long to wait for a replica that has room, in seconds.
 
         Raises:
-            AttemptError: the attempt failed.
+            AttemptError: the attempt failed, or no replica had room in time.
         """
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(Parcel(item, answer), avoid))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
+        waiting = _Waiting(Parcel(item, answer, alone), avoid)
+        self._waiting.append(waiting)
         self._dispatch()
-        return await answer
+        if waiting not in self._waiting:
+            return await answer
+        timer = loop.call_later(patience_s, self._give_up, waiting)
+        try:
+            return await answer
+        finally:
+            timer.cancel()
 
     def set_replicas(self, urls: Iterable[str]) -> None:
         """Take the set of replicas that should exist; the others give back their work."""
@@ -117,22 +130,27 @@ class Pool:
     async def close(self) -> None:
         """Give back everything that waits or is on the road."""
         while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.parcel.answer.done():
-                waiting.parcel.answer.set_exception(NotSentError("the pool is closed"))
+            self._waiting.popleft().parcel.fail(NotSentError("the pool is closed"))
         for lane in self._lanes.values():
             await lane.close()
 
     def _dispatch(self) -> None:
-        while self._waiting:
-            waiting = self._waiting[0]
+        """Give away what waits, in order; one that avoids the free replicas lets others pass."""
+        for waiting in list(self._waiting):
             if not waiting.parcel.answer.done():
                 replica = choose_replica(self.replicas, avoid=waiting.avoid)
-                if replica is None:
+                if replica is None and not waiting.avoid:
                     break
+                if replica is None:
+                    continue
                 self._lanes[replica.url].add(waiting.parcel)
-            self._waiting.popleft()
+            self._waiting.remove(waiting)
         self._on_room()
+
+    def _give_up(self, waiting: _Waiting) -> None:
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+            waiting.parcel.fail(NoCapacityError("no replica could take the image"))
 
     def _handle_failure(self, lane: Lane, failure: FailureKind) -> None:
         ready = sum(replica.is_ready for replica in self.replicas)

@@ -30,6 +30,8 @@ class Replica:
     errors: int = 0
     ewma_latency_s: float | None = None
     """Moving average of its answer time; None before the first answer."""
+    ewma_item_s: float | None = None
+    """Moving average of its time for one item: answer time by items that it had to work on."""
     consecutive_failures: int = 0
     """Failed attempts since the last good one."""
     failed_probes: int = 0
@@ -48,15 +50,26 @@ class Replica:
         """Return how many more items it may have: one batch in work, the next one ready."""
         return 2 * self.max_batch_size - self.ongoing if self.is_ready else 0
 
-    def record_success(self, latency_s: float, items: int) -> None:
-        """Note answered items."""
+    def record_success(self, latency_s: float, *, items: int, work: int) -> None:
+        """Note an answered request.
+
+        Args:
+            latency_s: from sending to the whole answer.
+            items: that it answered well.
+            work: items that the replica had to compute meanwhile, those of an earlier request
+                included.
+        """
         self.served += items
         self.consecutive_failures = 0
         self.ejections = 0
-        previous = latency_s if self.ewma_latency_s is None else self.ewma_latency_s
-        self.ewma_latency_s = previous + _EWMA_WEIGHT * (latency_s - previous)
+        self.ewma_latency_s = _moved(self.ewma_latency_s, latency_s)
+        self.ewma_item_s = _moved(self.ewma_item_s, latency_s / work)
 
     def record_failure(self, items: int) -> None:
         """Note items that came back without an answer."""
         self.errors += items
         self.consecutive_failures += 1
+
+
+def _moved(average: float | None, value: float) -> float:
+    return value if average is None else average + _EWMA_WEIGHT * (value - average)

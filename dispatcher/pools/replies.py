@@ -1,6 +1,7 @@
 """What a replica's answer for one item says: a result, a judgement, or garbage."""
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ def read_reply(reply: ItemReply) -> Mapping[str, Any]:
     """
     document = _parse(reply)
     if reply.status == _OK and reply.content_type == JSON_MEDIA_TYPE:
+        if not document.get("predictions"):
+            raise InvalidResponseError("the answer has no predictions")
         return document
     code, detail = document.get("code"), document.get("detail")
     if reply.status == _OK or not isinstance(code, str) or not isinstance(detail, str):
@@ -32,12 +35,20 @@ def read_reply(reply: ItemReply) -> Mapping[str, Any]:
 
 def _parse(reply: ItemReply) -> dict[str, Any]:
     try:
-        document = json.loads(reply.body, parse_constant=_refuse_constant)
+        document = json.loads(reply.body, parse_float=_parse_float, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as exc:
         raise InvalidResponseError("the answer is no JSON") from exc
     if not isinstance(document, dict):
         raise InvalidResponseError("the answer is no JSON object")
     return document
+
+
+def _parse_float(text: str) -> float:
+    """Return a number; one that is too large would be infinite, and no answer could hold it."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _refuse_constant(name: str) -> Any:

@@ -10,7 +10,7 @@ class ResultStore(Protocol):
 
     Promises of every backend:
 
-    - ``save`` never replaces a job that has ended: a job has one terminal state, once.
+    - ``add`` and ``save`` never replace a job that has ended: a job has one terminal state, once.
     - Whoever waits for a job is woken by the ``save`` that ends it.
     - Jobs that have not ended are never dropped; ended ones go oldest first, by age and count.
       For as long as the backend remembers the id, reading one of those raises ``GoneError``.

@@ -20,6 +20,8 @@ class MemoryResultStore:
         self._retention_count = retention_count
         self._open: dict[str, Job] = {}
         self._ended: OrderedDict[str, Job] = OrderedDict()
+        self._hits: OrderedDict[str, Job] = OrderedDict()
+        """Ended at once from the cache; counted apart, or a burst of them would push out others."""
         self._dropped: OrderedDict[str, None] = OrderedDict()
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
 
@@ -33,6 +35,8 @@ class MemoryResultStore:
 
     async def add(self, job: Job) -> None:
         """Keep a new job."""
+        if job.id in self._ended or job.id in self._hits:
+            return
         if job.state.is_terminal:
             self._end(job)
         else:
@@ -56,7 +60,7 @@ class MemoryResultStore:
 
     async def get(self, job_id: str) -> Job:
         """Return a job."""
-        job = self._open.get(job_id) or self._ended.get(job_id)
+        job = self._open.get(job_id) or self._ended.get(job_id) or self._hits.get(job_id)
         if job is None:
             raise GoneError if job_id in self._dropped else NotFoundError
         if job.state.is_terminal and self._is_over(job):
@@ -85,18 +89,22 @@ class MemoryResultStore:
 
     def count(self) -> int:
         """Return how many jobs are kept."""
-        return len(self._open) + len(self._ended)
+        return len(self._open) + len(self._ended) + len(self._hits)
 
     def _end(self, job: Job) -> None:
-        self._ended[job.id] = job
+        (self._hits if job.from_cache else self._ended)[job.id] = job
         self._drop_old()
 
     def _drop_old(self) -> None:
-        while self._ended:
-            oldest = next(iter(self._ended.values()))
-            if len(self._ended) <= self._retention_count and not self._is_over(oldest):
+        for jobs in (self._ended, self._hits):
+            self._drop_old_of(jobs)
+
+    def _drop_old_of(self, jobs: OrderedDict[str, Job]) -> None:
+        while jobs:
+            oldest = next(iter(jobs.values()))
+            if len(jobs) <= self._retention_count and not self._is_over(oldest):
                 return
-            del self._ended[oldest.id]
+            del jobs[oldest.id]
             self._dropped[oldest.id] = None
             if len(self._dropped) > _REMEMBERED_IDS:
                 self._dropped.popitem(last=False)

@@ -98,7 +98,7 @@ class Figures:
 
     def drain_rate(self) -> float:
         """Return how many jobs per second left the queue and ended, lately."""
-        return self._computed_rate.per_second(time.monotonic(), window_s=_DRAIN_WINDOW_S)
+        return self._computed_rate.recent_per_second(time.monotonic(), window_s=_DRAIN_WINDOW_S)
 
     def throughput(self) -> float:
         """Return how many jobs per second ended in the last minute."""

@@ -26,6 +26,22 @@ class Launcher(Protocol):
         """Start what was declared."""
         ...
 
+    async def wait_ready(self) -> str:
+        """Wait until all of it is ready; return what was loaded, for people.
+
+        Raises:
+            StartupError: a replica says that it can never start.
+        """
+        ...
+
+    async def supervise(self) -> None:
+        """Wait for as long as every replica is looked after.
+
+        Raises:
+            StartupError: a replica says that it can never start.
+        """
+        ...
+
     async def close(self) -> None:
         """End every replica and remove its records."""
         ...

@@ -1,6 +1,6 @@
 """The record of a step: a Kubernetes ConfigMap, or the same text in a file on one machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +12,16 @@ from step_app.contract import STEP_TYPES
 
 APP_LABEL: Final = "nn-service"
 _DATA_KEY: Final = "PIPELINE_CONFIG"
+_MALFORMED: Final = (
+    yaml.YAMLError,
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What reading a document of another shape raises."""
 
 
 class InvalidRecordError(ValueError):
@@ -84,13 +94,13 @@ def parse(text: str) -> StepRecord:
         record = StepRecord(
             key=StepKey(str(config["pipeline_id"]), str(config["step_id"])),
             type=str(labels["step_type"]),
-            steps=tuple(dict(step) for step in config["steps"]),
+            steps=_parse_steps(config["steps"]),
             endpoints=tuple(_check_url(url) for url in config.get("endpoints") or ()),
             replicas=int(config.get("replicas", 1)),
             model_revision=str(config.get("model_revision") or ""),
         )
         params = record.params
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as exc:
+    except _MALFORMED as exc:
         raise InvalidRecordError("this is no record of a step") from exc
     except StopIteration as exc:
         raise InvalidRecordError("the record's step is not among its steps") from exc
@@ -120,6 +130,13 @@ def _stage(record: StepRecord) -> Stage:
         params=record.params,
         model_revision=record.model_revision,
     )
+
+
+def _parse_steps(steps: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    parsed = tuple(dict(step) for step in steps)
+    if len({str(step["id"]) for step in parsed}) < len(parsed):
+        raise ValueError("two steps have one id")
+    return parsed
 
 
 def _check_url(url: object) -> str:

@@ -1,7 +1,5 @@
 """Turns records into pipelines and pools: the thin loop behind every ``Discovery``."""
 
-from collections.abc import Callable
-
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.directory import PoolDirectory
 from dispatcher.topology.base import Discovery
@@ -13,10 +11,8 @@ async def follow_records(
     *,
     pipelines: PipelineStore,
     pools: PoolDirectory,
-    on_change: Callable[[], None] = lambda: None,
 ) -> None:
     """Keep pipelines and pools like the records say, until cancelled."""
     async for records in discovery.snapshots():
         pipelines.replace(pipelines_of(records))
         pools.apply({str(record.key): record.endpoints for record in records})
-        on_change()

@@ -110,7 +110,7 @@ def _environment(record: StepRecord, limits: LocalLimits) -> Mapping[str, str]:
         "step_id": record.key.step_id,
         "steps": [dict(step) for step in record.steps],
     }
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
     return {
         "PIPELINE_CONFIG": json.dumps(config),
         "SERVICE_HOST": "127.0.0.1",

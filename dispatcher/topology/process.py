@@ -23,13 +23,15 @@ from step_app.contract import EXIT_CONFIGURATION
 _log = logging.getLogger(__name__)
 
 _PROJECT: Final = Path(__file__).resolve().parents[2]
-_START_TIMEOUT_S: Final = 120.0
+_START_SILENCE_S: Final = 60.0
+"""How long a starting process may answer nothing at all, imports and a busy machine included."""
 _STARTING_PROBE_S: Final = 0.2
 _LIVENESS_INTERVAL_S: Final = 2.0
 _LIVENESS_TIMEOUT_S: Final = 2.0
 _LIVENESS_FAILURES: Final = 3
 _TERM_GRACE_S: Final = 12.0
 _STABLE_AFTER_S: Final = 10.0
+_CHUNK_BYTES: Final = 64 * 1024
 _MAX_BACKOFF_S: Final = 10.0
 
 OnChange = Callable[["ReplicaProcess"], None]
@@ -65,7 +67,12 @@ class ReplicaProcess:
         quick_ends = 0
         while True:
             started = time.monotonic()
-            status = await self._run_once()
+            try:
+                status: int | None = await self._run_once()
+            except* OSError:
+                # No more processes or files at the moment; what ran before goes on.
+                _log.exception("replica %s could not be started", self.name)
+                status = None
             if status == EXIT_CONFIGURATION:
                 raise StartupError(self._last_error or "the replica refused its configuration")
             quick_ends = 0 if time.monotonic() - started > _STABLE_AFTER_S else quick_ends + 1
@@ -104,13 +111,16 @@ class ReplicaProcess:
 
     async def _probe(self, process: asyncio.subprocess.Process, url: str) -> None:
         """Wait until the process is ready, then watch that it lives; kill it when it does not."""
-        give_up_at = time.monotonic() + _START_TIMEOUT_S
-        while time.monotonic() < give_up_at:
+        missed_since: float | None = None
+        while missed_since is None or time.monotonic() - missed_since < _START_SILENCE_S:
             self.report = await self._client.probe(url, timeout_s=_LIVENESS_TIMEOUT_S)
             if self.report is not None:
                 self._on_change(self)
                 await self._watch(url)
                 break
+            # A first start may fetch and convert for minutes, but it answers meanwhile.
+            is_alive = await self._client.is_alive(url, timeout_s=_LIVENESS_TIMEOUT_S)
+            missed_since = None if is_alive else missed_since or time.monotonic()
             await asyncio.sleep(_STARTING_PROBE_S)
         _log.warning("replica %s does not answer; killing it", self.name)
         with contextlib.suppress(ProcessLookupError):
@@ -125,12 +135,16 @@ class ReplicaProcess:
             missed = 0 if is_alive else missed + 1
 
     async def _forward_output(self, process: asyncio.subprocess.Process) -> None:
+        """Log what the process prints; remember the line that says why it cannot start."""
         assert process.stdout is not None
-        async for line in process.stdout:
-            text = line.decode(errors="replace").rstrip()
-            if text.startswith("error: "):
-                self._last_error = text.removeprefix("error: ")
-            else:
+        rest = b""
+        while chunk := await process.stdout.read(_CHUNK_BYTES):
+            *lines, rest = (rest + chunk).split(b"\n")
+            rest = rest[-_CHUNK_BYTES:]
+            for line in lines:
+                text = line.decode(errors="replace").rstrip()
+                if text.startswith("error: "):
+                    self._last_error = text.removeprefix("error: ")
                 _log.info("replica %s: %s", self.name, text)
 
 

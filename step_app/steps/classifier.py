@@ -100,14 +100,14 @@ def crop_for(image: bytes, card: ModelCard) -> npt.NDArray[np.uint8]:
     """Return the centre of a picture as the network sees it, shape (crop, crop, 3).
 
     The usual "resize the shorter side, then crop the centre" in one pass: only the pixels that
-    survive the crop are resampled, bicubic with antialiasing.
+    survive the crop are resampled, with antialiasing.
     """
     picture = decode_upright_rgb(image, min_side=card.resize)
     side = min(picture.size) * card.crop / card.resize
     left, top = (picture.width - side) / 2, (picture.height - side) / 2
     resized = picture.resize(
         (card.crop, card.crop),
-        Image.Resampling.BICUBIC,
+        Image.Resampling[card.interpolation.upper()],
         box=(left, top, left + side, top + side),
     )
     return np.asarray(resized)
