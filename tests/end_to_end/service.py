@@ -92,7 +92,7 @@ def running(data_dir: Path, *flags: str) -> Iterator[Service]:
             ready_after_s=time.monotonic() - started,
         )
     finally:
-        _end(process)
+        end(process)
 
 
 def run_to_end(data_dir: Path, *flags: str, **environment: str) -> tuple[int, str]:
@@ -101,7 +101,7 @@ def run_to_end(data_dir: Path, *flags: str, **environment: str) -> tuple[int, st
     try:
         status = process.wait(timeout=START_TIMEOUT_S)
     finally:
-        _end(process)
+        end(process)
     return status, (data_dir.parent / f"{data_dir.name}.stderr").read_text()
 
 
@@ -127,7 +127,8 @@ def _is_step(process: psutil.Process) -> bool:
         return False
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def end(process: subprocess.Popen[str]) -> None:
+    """End a dispatcher, politely and then by force."""
     if process.poll() is None:
         process.terminate()
         try:

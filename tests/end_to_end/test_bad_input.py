@@ -99,3 +99,25 @@ def test_nothing_of_a_refused_request_is_kept_and_the_service_goes_on(
     assert after["stored_results"] == before["stored_results"]
     assert after["total_requests"] == before["total_requests"]
     assert client.post("/predict", files={"image": ("a.jpg", photo())}).status_code == 200
+
+
+async def test_a_client_that_is_still_sending_sees_the_refusal(service: Service) -> None:
+    body = bytes(LIMIT + 1)
+    async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
+        for _ in range(5):
+            response = await client.post(
+                "/predict_async", content=body, headers={"Content-Type": "image/jpeg"}
+            )
+            check_problem(response, 413, "payload_too_large")
+
+
+def test_every_refusal_is_counted(service: Service, client: httpx.Client) -> None:
+    def refused() -> float:
+        lines = client.get("/metrics").text.splitlines()
+        counts = [line for line in lines if line.startswith('dispatcher_jobs_total{outcome="ref')]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in counts)
+
+    before = refused()
+    for _, arguments, _, _ in BAD_REQUESTS:
+        client.post("/predict_async", **arguments)
+    assert refused() - before == len(BAD_REQUESTS)
