@@ -96,8 +96,10 @@ class Consumer:
         except Exception:
             # A store that fails now may work in a moment, and the job must not be lost.
             _log.exception("a job is given back", extra={"job_id": lease.job_id})
-            await asyncio.sleep(GIVE_BACK_PAUSE_S)
-            await self._queue.nack(lease)
+            try:
+                await asyncio.sleep(GIVE_BACK_PAUSE_S)
+            finally:
+                await self._queue.nack(lease)
 
     async def _carry_to_end(self, lease: Lease) -> None:
         job = (await self._results.get(lease.job_id)).started(time.time())

@@ -1,0 +1,26 @@
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from dispatcher.app import create_app
+from dispatcher.settings import load_settings
+from dispatcher.wiring import Services, build_services
+from tests.dispatcher.records import make_pipeline
+
+
+@pytest.fixture
+def services() -> Services:
+    """All services, with a pipeline and without a replica."""
+    built = build_services(load_settings(["--queue-capacity", "3", "--replicas", "1"]))
+    built.pipelines.replace([make_pipeline()])
+    built.lifecycle.is_started = True
+    return built
+
+
+@pytest.fixture
+async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the whole application, without a socket in between."""
+    transport = httpx.ASGITransport(create_app(services), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as opened:
+        yield opened

@@ -1,0 +1,77 @@
+"""How a refusal reaches a client that is still sending."""
+
+import asyncio
+from collections.abc import MutableMapping
+from typing import Any
+
+import pytest
+
+from dispatcher.app import create_app
+from dispatcher.intake.upload import Receive
+from dispatcher.wiring import Services
+from tests.dispatcher.forms import Body
+
+Message = MutableMapping[str, Any]
+
+
+async def refuse(services: Services, receive: Receive) -> list[Message]:
+    """Send something that is no image by its media type; return what is answered."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/predict_async",
+        "query_string": b"",
+        "headers": [(b"content-type", b"text/plain")],
+    }
+    async with asyncio.timeout(5):
+        await create_app(services)(scope, receive, send)
+    return sent
+
+
+def is_whole(sent: list[Message]) -> bool:
+    start, *bodies = sent
+    length = int(dict(start["headers"])[b"content-length"])
+    is_open = [body.get("more_body", False) for body in bodies]
+    return (
+        start["status"] == 415
+        and sum(len(body["body"]) for body in bodies) == length
+        and is_open == [True] * (len(bodies) - 1) + [False]
+    )
+
+
+async def test_the_rest_of_a_refused_body_is_thrown_away(services: Services) -> None:
+    body = Body(*[b"x" * 100] * 50)
+    assert is_whole(await refuse(services, body.receive))
+    assert body.received == 50
+
+
+async def test_no_more_is_thrown_away_than_a_refusal_is_worth(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher.api.front_door._LINGER_BYTES", 1000)
+    body = Body(*[b"x" * 100] * 50)
+    assert is_whole(await refuse(services, body.receive))
+    assert body.received == 10
+
+
+async def test_a_client_that_stops_sending_is_answered_all_the_same(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher.api.front_door._LINGER_S", 0.01)
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    assert is_whole(await refuse(services, receive))
+
+
+async def test_a_client_that_goes_away_is_not_waited_for(services: Services) -> None:
+    body = Body(b"x", then_disconnect=True)
+    assert is_whole(await refuse(services, body.receive))
+    assert body.received == 2

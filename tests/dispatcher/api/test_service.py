@@ -1,0 +1,38 @@
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from dispatcher.wiring import Services
+from tests.dispatcher.api.contract import check
+
+
+async def test_a_process_that_answers_is_healthy_and_alive(
+    http: httpx.AsyncClient, services: Services
+) -> None:
+    services.lifecycle.is_started = False
+    services.lifecycle.is_draining = True
+    assert check(await http.get("/health")).json() == {"status": "healthy"}
+    assert check(await http.get("/livez")).json() == {"status": "alive"}
+
+
+async def test_it_is_ready_between_start_and_drain(
+    http: httpx.AsyncClient, services: Services
+) -> None:
+    services.lifecycle.is_started = False
+    starting = await http.get("/readyz")
+    assert starting.status_code == 503
+    assert starting.json() == {
+        "status": "unready",
+        "reasons": ["starting: no replica is ready yet"],
+    }
+    services.lifecycle.is_started = True
+    ready = check(await http.get("/readyz"))
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "reasons": []})
+    services.lifecycle.is_draining = True
+    draining = await http.get("/readyz")
+    assert (draining.status_code, draining.json()["reasons"]) == (503, ["draining"])
+
+
+async def test_the_metrics_are_prometheus_text(http: httpx.AsyncClient) -> None:
+    response = check(await http.get("/metrics"))
+    families = {family.name for family in text_string_to_metric_families(response.text)}
+    assert "dispatcher_jobs" in families

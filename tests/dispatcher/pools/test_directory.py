@@ -1,0 +1,74 @@
+import asyncio
+
+from dispatcher.pools.client import ReadyReport, ReplicaClient
+from dispatcher.pools.directory import PoolDirectory
+from dispatcher.pools.health import HealthPolicy
+from tests.dispatcher.waiting import turns
+
+A, B, C = (f"http://127.0.0.1:{port}" for port in (1, 2, 3))
+REPORT = ReadyReport(revision="r1", max_batch_size=4, description="")
+
+
+def make_directory() -> PoolDirectory:
+    return PoolDirectory(client=ReplicaClient(), policy=HealthPolicy())
+
+
+def urls(directory: PoolDirectory) -> dict[str, list[str]]:
+    return {pool.step: [replica.url for replica in pool.replicas] for pool in directory.pools()}
+
+
+def make_ready(directory: PoolDirectory) -> None:
+    for pool in directory.pools():
+        for replica in pool.replicas:
+            pool.apply_probe(replica, REPORT)
+
+
+def test_a_step_that_no_record_names_has_a_pool_without_replicas() -> None:
+    directory = make_directory()
+    pool = directory.get("default/0")
+    assert pool.replicas == []
+    assert directory.get("default/0") is pool
+
+
+def test_the_pools_are_as_the_records_say() -> None:
+    directory = make_directory()
+    directory.apply({"default/0": [A, B], "default/1": [C]})
+    assert urls(directory) == {"default/0": [A, B], "default/1": [C]}
+    directory.apply({"default/0": [B]})
+    assert urls(directory) == {"default/0": [B]}
+    assert [replica.url for replica in directory.replicas()] == [B]
+
+
+def test_there_is_a_slot_for_two_batches_of_every_ready_replica() -> None:
+    directory = make_directory()
+    directory.apply({"default/0": [A, B], "default/1": [C]})
+    assert directory.slots() == 0
+    make_ready(directory)
+    assert directory.slots() == 3 * 2 * 4
+
+
+async def test_it_waits_until_all_are_ready_and_there_are_enough() -> None:
+    directory = make_directory()
+    directory.apply({"default/0": [A]})
+    make_ready(directory)
+    waiting = asyncio.create_task(directory.wait_all_ready(2))
+    await turns(5)
+    directory.apply({"default/0": [A, B]})
+    await asyncio.wait([waiting], timeout=0.1)
+    assert not waiting.done()
+    make_ready(directory)
+    async with asyncio.timeout(5):
+        await waiting
+
+
+async def test_a_change_of_the_records_is_a_reason_to_look_for_room() -> None:
+    directory = make_directory()
+    async with asyncio.timeout(5):
+        directory.apply({"default/0": [A]})
+        await directory.room.wait()
+    waiting = asyncio.create_task(directory.room.wait())
+    await turns(3)
+    assert not waiting.done(), "one change wakes once"
+    make_ready(directory)
+    async with asyncio.timeout(5):
+        await waiting

@@ -1,0 +1,104 @@
+import random
+
+from dispatcher.pools.replica import Replica, ReplicaState
+from dispatcher.pools.routing import choose_replica
+
+
+def replica(
+    name: str,
+    *,
+    ongoing: int = 0,
+    latency_s: float | None = None,
+    served: int = 0,
+    state: ReplicaState = ReplicaState.READY,
+    max_batch_size: int = 4,
+) -> Replica:
+    return Replica(
+        url=name,
+        step="default/0",
+        state=state,
+        ongoing=ongoing,
+        ewma_latency_s=latency_s,
+        served=served,
+        max_batch_size=max_batch_size,
+    )
+
+
+def chosen(*replicas: Replica, avoid: tuple[str, ...] = ()) -> str | None:
+    found = choose_replica(replicas, avoid=avoid)
+    return None if found is None else found.url
+
+
+def test_there_is_nobody_to_choose_of_none() -> None:
+    assert chosen() is None
+
+
+def test_the_least_loaded_gets_the_next_item() -> None:
+    assert chosen(replica("a", ongoing=2), replica("b", ongoing=1), replica("c", ongoing=3)) == "b"
+
+
+def test_among_equals_the_faster_one_gets_it() -> None:
+    assert chosen(replica("a", latency_s=0.2), replica("b", latency_s=0.1)) == "b"
+
+
+def test_one_that_has_never_answered_is_tried_first() -> None:
+    assert chosen(replica("a", latency_s=0.1), replica("b")) == "b"
+
+
+def test_among_equals_that_are_as_fast_the_one_that_served_less_gets_it() -> None:
+    assert chosen(replica("a", served=5), replica("b", served=3)) == "b"
+
+
+def test_only_a_ready_replica_gets_work() -> None:
+    starting = replica("a", state=ReplicaState.STARTING)
+    ejected = replica("b", state=ReplicaState.EJECTED)
+    assert chosen(starting, ejected) is None
+    assert chosen(starting, ejected, replica("c", ongoing=7)) == "c"
+
+
+def test_a_replica_has_room_for_one_batch_in_work_and_one_that_is_next() -> None:
+    assert chosen(replica("a", ongoing=7)) == "a"
+    assert chosen(replica("a", ongoing=8)) is None
+    assert chosen(replica("a", ongoing=9)) is None
+
+
+def test_one_that_failed_the_item_gets_it_only_when_no_other_is_ready() -> None:
+    failed_before, other = replica("a"), replica("b", ongoing=5)
+    assert chosen(failed_before, other, avoid=("a",)) == "b"
+    assert chosen(failed_before, avoid=("a",)) == "a"
+    other.state = ReplicaState.EJECTED
+    assert chosen(failed_before, other, avoid=("a",)) == "a"
+
+
+def test_an_item_waits_for_another_replica_rather_than_going_back_to_one_that_failed_it() -> None:
+    assert chosen(replica("a"), replica("b", ongoing=8), avoid=("a",)) is None
+
+
+def test_who_is_not_known_can_be_avoided_without_harm() -> None:
+    assert chosen(replica("a"), avoid=("", "gone")) == "a"
+
+
+def test_the_choice_is_always_ready_has_room_and_is_least_loaded() -> None:
+    dice = random.Random(1)
+    for _ in range(2000):
+        replicas = [
+            replica(
+                str(number),
+                ongoing=dice.randrange(10),
+                latency_s=dice.choice([None, 0.1, 0.2]),
+                served=dice.randrange(3),
+                state=dice.choice(list(ReplicaState)),
+                max_batch_size=dice.choice([1, 4]),
+            )
+            for number in range(dice.randrange(6))
+        ]
+        avoid = {str(number) for number in range(6) if dice.random() < 0.3}
+        ready = [r for r in replicas if r.is_ready]
+        allowed = [r for r in ready if r.url not in avoid] or ready
+        loads = [r.ongoing for r in allowed if r.ongoing < 2 * r.max_batch_size]
+        found = choose_replica(replicas, avoid=avoid)
+        if found is None:
+            assert not loads
+        else:
+            assert found in allowed
+            assert found.ongoing == min(loads)

@@ -1,0 +1,137 @@
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.errors import StartupError
+from dispatcher.settings import Settings, load_settings
+
+DEFAULTS: dict[str, Any] = {
+    "host": "127.0.0.1",
+    "port": 8080,
+    "data_dir": Path(".conveyor"),
+    "replicas": os.cpu_count(),
+    "model": "efficientnet_lite0",
+    "runtime": "auto",
+    "precision": "auto",
+    "weights": None,
+    "queue": "memory",
+    "topology": "local",
+    "queue_capacity": 200,
+    "cache_size": 1000,
+    "max_batch_size": 8,
+    "result_retention_s": 3600.0,
+    "result_retention_count": 10_000,
+    "drain_timeout_s": 30.0,
+}
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("DISPATCHER_"):
+            monkeypatch.delenv(name)
+
+
+def test_the_defaults_are_these() -> None:
+    assert load_settings([]).model_dump() == DEFAULTS
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    description = Settings.model_fields[name].description
+    assert description
+    assert description.endswith(".")
+    if name.endswith("_s"):
+        assert "second" in description
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_a_flag_that_help_explains(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        load_settings(["--help"])
+    assert not stop.value.code
+    assert re.search(rf"--{name.replace('_', '-')}\b", capsys.readouterr().out)
+
+
+def test_a_flag_sets_a_value() -> None:
+    settings = load_settings(["--port", "9000", "--queue-capacity=7", "--data-dir", "here"])
+    assert (settings.port, settings.queue_capacity) == (9000, 7)
+    assert settings.data_dir == Path("here")
+
+
+def test_the_environment_sets_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPATCHER_QUEUE_CAPACITY", "7")
+    monkeypatch.setenv("DISPATCHER_MODEL", "resnet18")
+    settings = load_settings([])
+    assert (settings.queue_capacity, settings.model) == (7, "resnet18")
+
+
+def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPATCHER_PORT", "9000")
+    monkeypatch.setenv("DISPATCHER_REPLICAS", "3")
+    settings = load_settings(["--port", "9001"])
+    assert (settings.port, settings.replicas) == (9001, 3)
+
+
+def test_settings_cannot_be_changed_later() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings([]).port = 1
+
+
+@pytest.mark.parametrize(
+    ("flag", "lowest", "highest"),
+    [
+        ("--port", "0", "65535"),
+        ("--replicas", "1", "256"),
+        ("--queue-capacity", "1", "1000000"),
+        ("--cache-size", "0", "10000000"),
+        ("--max-batch-size", "1", "256"),
+    ],
+)
+def test_bounds_are_inclusive(flag: str, lowest: str, highest: str) -> None:
+    load_settings([flag, lowest])
+    load_settings([flag, highest])
+    for beyond in (int(lowest) - 1, int(highest) + 1):
+        with pytest.raises(StartupError, match=flag):
+            load_settings([f"{flag}={beyond}"])
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--port", "http"),
+        ("--runtime", "cuda"),
+        ("--precision", "f16"),
+        ("--queue", "kafka"),
+        ("--topology", "docker"),
+        ("--result-retention-s", "0"),
+        ("--result-retention-count", "0"),
+        ("--drain-timeout-s", "-1"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_in_one_line(flag: str, value: str) -> None:
+    with pytest.raises(StartupError) as refusal:
+        load_settings([f"{flag}={value}"])
+    message = str(refusal.value)
+    assert message.startswith(f"{flag}: ")
+    assert value in message
+    assert "\n" not in message
+
+
+def test_a_wrong_value_in_the_environment_is_named_like_its_flag(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DISPATCHER_PORT", "tcp://10.0.0.1:8080")
+    with pytest.raises(StartupError, match="--port"):
+        load_settings([])
+
+
+def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load_settings(["--colour", "red"])
+    assert "--colour" in capsys.readouterr().err

@@ -1,0 +1,17 @@
+"""Waiting for a condition instead of for a time."""
+
+import asyncio
+from collections.abc import Callable
+
+
+async def until(condition: Callable[[], object], *, within_s: float = 10.0) -> None:
+    """Return as soon as the condition holds; fail when it does not in time."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110 - a condition has no event
+            await asyncio.sleep(0.002)
+
+
+async def turns(count: int) -> None:
+    """Let the event loop go round so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
