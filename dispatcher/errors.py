@@ -9,7 +9,7 @@
     ├── 413  PayloadTooLargeError, TooManyPartsError, FieldTooLargeError
     ├── 415  UnsupportedMediaTypeError, UnsupportedEncodingError, UnsupportedImageTypeError
     ├── 422  MissingFieldError, WrongFieldKindError, InvalidValueError, InvalidParamsError,
-    │        EmptyFileError, ImageTooLargeError, ImageCorruptError, TooManyFramesError
+    │        EmptyFileError, ImageTooLargeError, ImageCorruptError
     └── 503  OverloadedError, DrainingError            with Retry-After
     AttemptError                     one attempt of one stage failed
     ├── NotSentError                 the replica never saw the item: no attempt was used up
@@ -156,12 +156,6 @@ class ImageCorruptError(RequestError):
     """The image's header contradicts its format."""
 
     status, code, title = 422, "image_corrupt", "The image is damaged"
-
-
-class TooManyFramesError(RequestError):
-    """An animation with more frames than are tolerated."""
-
-    status, code, title = 422, "too_many_frames", "The image has too many frames"
 
 
 class OverloadedError(RequestError):

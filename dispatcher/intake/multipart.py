@@ -34,6 +34,8 @@ _BOUNDARY: Final = re.compile(
     re.IGNORECASE,
 )
 _BOUNDARY_NAME: Final = re.compile(rb"; *boundary *=", re.IGNORECASE)
+_PLAIN_ENCODINGS: Final = frozenset({"binary", "8bit", "7bit"})
+"""Transfer encodings that change nothing; RFC 7578 deprecates the others."""
 _KNOWN: Final = ", ".join(sorted(FIELD_NAMES))
 
 
@@ -125,7 +127,8 @@ class FormReader:
         self._parts += 1
         if self._parts > MAX_PARTS:
             raise TooManyPartsError(f"At most {MAX_PARTS} parts are taken.")
-        if part.header("Content-Transfer-Encoding") is not None:
+        encoding = part.header("Content-Transfer-Encoding", "binary").strip().lower()
+        if encoding not in _PLAIN_ENCODINGS:
             raise MalformedMultipartError("Content-Transfer-Encoding is not decoded.")
         if part.content_type is not None and part.content_type.startswith("multipart/"):
             raise MalformedMultipartError("A part may not be multipart itself.")

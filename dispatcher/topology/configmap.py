@@ -1,16 +1,20 @@
 """The record of a step: a Kubernetes ConfigMap, or the same text in a file on one machine."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import yaml
+from jsonschema import Draft202012Validator
 
 from dispatcher.pipelines.model import Pipeline, Stage, StepKey
 from step_app.contract import STEP_TYPES
 
 APP_LABEL: Final = "nn-service"
+_ID: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""A DNS label (RFC 1123), as every name made of ids must be."""
 _DATA_KEY: Final = "PIPELINE_CONFIG"
 _MALFORMED: Final = (
     yaml.YAMLError,
@@ -104,9 +108,13 @@ def parse(text: str) -> StepRecord:
         raise InvalidRecordError("this is no record of a step") from exc
     except StopIteration as exc:
         raise InvalidRecordError("the record's step is not among its steps") from exc
+    if not _ID.fullmatch(record.key.pipeline_id) or not _ID.fullmatch(record.key.step_id):
+        raise InvalidRecordError("an id has other characters than a Kubernetes name")
     is_ours = labels.get("app") == APP_LABEL and labels.get("pipeline_id") == record.key.pipeline_id
     if not is_ours or record.type not in STEP_TYPES or not isinstance(params, Mapping):
         raise InvalidRecordError("the record's labels do not fit its data")
+    if not Draft202012Validator(STEP_TYPES[record.type].params).is_valid(params):
+        raise InvalidRecordError(f"these are no params of the step type {record.type}")
     return record
 
 

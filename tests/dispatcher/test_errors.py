@@ -38,7 +38,6 @@ STATUSES = {
     "empty_file": 422,
     "image_too_large": 422,
     "image_corrupt": 422,
-    "too_many_frames": 422,
     "overloaded": 503,
     "draining": 503,
 }

@@ -48,7 +48,7 @@ def with_config(**changes: Any) -> str:
         make_record(),
         make_record("1"),
         make_record(endpoints=(), replicas=1, model_revision=""),
-        make_record(pipeline_id="größer"),
+        make_record(pipeline_id="bigger-one"),
         make_record("007", steps=({"id": "007", "type": "classifier"},)),
         make_record(pipeline_id="123"),
         make_record(pipeline_id="true", model_revision="1.0"),
@@ -202,3 +202,20 @@ def test_records_make_up_pipelines_with_their_stages_in_order() -> None:
 
 def test_no_records_make_no_pipelines() -> None:
     assert pipelines_of([]) == []
+
+
+@pytest.mark.parametrize("pipeline_id", ["a/b", "A", "größer", "", "-a", "a" * 64, "../x"])
+def test_an_id_that_is_no_kubernetes_name_is_no_record(pipeline_id: str) -> None:
+    record = StepRecord(
+        key=StepKey(pipeline_id, "0"), type="classifier", steps=({"id": 0, "type": "classifier"},)
+    )
+    with pytest.raises(InvalidRecordError):
+        parse(render(record))
+
+
+@pytest.mark.parametrize("params", [{"top_k": 0}, {"no": 1}, {"model": 3}])
+def test_params_that_the_step_does_not_take_are_no_record(params: dict[str, object]) -> None:
+    steps = ({"id": 0, "type": "classifier", "params": params},)
+    record = StepRecord(key=StepKey("default", "0"), type="classifier", steps=steps)
+    with pytest.raises(InvalidRecordError):
+        parse(render(record))
