@@ -232,7 +232,9 @@ def test_a_file_with_one_wrong_byte_gets_an_answer_or_a_step_error(
 
 
 def test_the_revision_changes_with_all_that_decides_an_answer(card: ModelCard) -> None:
-    other_card = ModelCard("other", card.resize, card.crop, card.mean, card.std, card.categories)
+    other_card = ModelCard(
+        "other", card.resize, card.crop, card.mean, card.std, card.interpolation, card.categories
+    )
     steps = [
         made_of(card=card),
         made_of(card=card, digest="e"),

@@ -11,7 +11,7 @@ from step_app.openvino_import import import_openvino
 from step_app.runtime import RuntimeChoice
 from step_app.weights import ModelCard
 
-CARD = ModelCard("tiny", 4, 2, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), ("cat", "dog"))
+CARD = ModelCard("tiny", 4, 2, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), "bicubic", ("cat", "dog"))
 TORCH = RuntimeChoice(runtime="torch", precision="bf16")
 OPENVINO = RuntimeChoice(runtime="openvino", precision="f32")
 

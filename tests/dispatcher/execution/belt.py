@@ -64,6 +64,7 @@ async def belt(
     *scripts: Script,
     pipeline: Pipeline | None = None,
     blobs: BlobStore | None = None,
+    policy: HealthPolicy = POLICY,
 ) -> AsyncIterator[Belt]:
     """Run one ready replica of each script for every stage of a pipeline."""
     wanted = pipeline or make_pipeline()
@@ -75,7 +76,7 @@ async def belt(
             ]
             for stage in wanted.stages
         }
-        pools = PoolDirectory(client=client, policy=POLICY)
+        pools = PoolDirectory(client=client, policy=policy)
         stack.push_async_callback(pools.close)
         pools.apply({step: [r.url for r in running] for step, running in replicas.items()})
         pipelines = PipelineStore()
