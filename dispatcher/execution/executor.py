@@ -92,7 +92,7 @@ class Executor:
         params = job.overrides.get(stage.key.step_id, {})
         item = BatchItem(id=job.id, filename=job.filename, image=image, params=params)
         failed_at: list[str] = []
-        attempts, alone = 0, False
+        attempts, tries, alone = 0, 0, False
         give_up_at = time.monotonic() + NO_CAPACITY_TIMEOUT_S
         while True:
             try:
@@ -104,9 +104,16 @@ class Executor:
                 )
             except AttemptError as exc:
                 attempts += exc.uses_attempt
+                tries += 1
                 alone = alone or isinstance(exc, ReplicaLostError | AttemptTimeoutError)
                 failed_at.append(exc.replica_url)
-                decision = decide(exc, attempts=attempts, policy=self._policy, jitter=self._jitter)
+                decision = decide(
+                    exc,
+                    attempts=attempts,
+                    tries=tries,
+                    policy=self._policy,
+                    jitter=self._jitter,
+                )
                 if isinstance(decision, GiveUp):
                     raise _StageFailedError(decision.error, attempts) from exc
                 await asyncio.sleep(decision.delay_s)

@@ -19,7 +19,20 @@ FAULTS = [ReplicaLostError, AttemptTimeoutError, InvalidResponseError, ReplicaFa
 
 
 def decision(error: AttemptError, attempts: int, *, seed: int = 1) -> Retry | GiveUp:
-    return decide(error, attempts=attempts, policy=POLICY, jitter=random.Random(seed))
+    return decide(
+        error, attempts=attempts, tries=attempts, policy=POLICY, jitter=random.Random(seed)
+    )
+
+
+def test_replicas_that_flap_keep_no_item_for_ever() -> None:
+    def untouched(tries: int) -> Retry | GiveUp:
+        error = NotSentError("ejected")
+        return decide(error, attempts=0, tries=tries, policy=POLICY, jitter=random.Random(1))
+
+    assert isinstance(untouched(POLICY.max_tries - 1), Retry)
+    given_up = untouched(POLICY.max_tries)
+    assert isinstance(given_up, GiveUp)
+    assert given_up.error.code == "no_capacity"
 
 
 def test_an_item_is_tried_three_times() -> None:
@@ -40,8 +53,8 @@ def test_a_fault_of_a_replica_is_tried_again_until_the_attempts_are_used_up(
         assert str(attempts) in given_up.error.detail
 
 
-@pytest.mark.parametrize("attempts", [0, 1, 3, 100])
-def test_an_item_that_never_left_is_tried_again_however_often(attempts: int) -> None:
+@pytest.mark.parametrize("attempts", [0, 1, 3, 11])
+def test_an_item_that_never_left_is_tried_again_beyond_the_third_time(attempts: int) -> None:
     assert isinstance(decision(NotSentError("ejected"), attempts), Retry)
 
 
@@ -63,10 +76,14 @@ def test_the_pause_before_a_retry_doubles_and_is_spread(attempts: int, longest_s
 
 @pytest.mark.parametrize("attempts", [7, 50, 1000])
 def test_no_pause_is_longer_than_the_longest(attempts: int) -> None:
-    policy = RetryPolicy(max_attempts=10_000)
+    policy = RetryPolicy(max_attempts=10_000, max_tries=10_000)
     for seed in range(100):
         retry = decide(
-            ReplicaLostError("reset"), attempts=attempts, policy=policy, jitter=random.Random(seed)
+            ReplicaLostError("reset"),
+            attempts=attempts,
+            tries=attempts,
+            policy=policy,
+            jitter=random.Random(seed),
         )
         assert isinstance(retry, Retry)
         assert retry.delay_s <= policy.max_delay_s
