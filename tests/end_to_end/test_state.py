@@ -1,3 +1,5 @@
+import re
+
 import httpx
 
 from tests.end_to_end.service import Service, distinct, photo
@@ -71,4 +73,11 @@ def test_openapi_names_every_call(client: httpx.Client) -> None:
         "/predict_async", "/predict", "/result/{request_id}", "/health", "/livez", "/readyz",
         "/status", "/metrics",
     }  # fmt: skip
-    assert client.get("/docs").status_code == 200
+
+
+def test_the_documentation_page_loads_nothing_from_elsewhere(client: httpx.Client) -> None:
+    page = client.get("/docs").raise_for_status().text
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert assets
+    for asset in assets:
+        assert client.get(asset).status_code == 200

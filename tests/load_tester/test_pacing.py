@@ -11,7 +11,7 @@ async def test_a_moment_is_never_met_early_and_mostly_met_at_once() -> None:
         await sleep_until(moment_s)
         late_s.append(now_s() - moment_s)
     assert min(late_s) >= 0
-    assert statistics.median(late_s) < 0.001
+    assert statistics.median(late_s) < 0.02
 
 
 async def test_a_moment_long_past_still_lets_others_run() -> None:
