@@ -28,6 +28,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="conveyor-bench-") as data_dir:
         for name in names:
             title, measure = BENCHMARKS[name]
+            print(f"measuring: {title} (a minute or two)", file=sys.stderr, flush=True)
             all_met &= print_table(title, measure(Path(data_dir)))
     return 0 if all_met else 1
 
