@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from step_app.contract import MAX_PIXELS, MAX_SIDE
 from step_app.errors import (
     EmptyImageError,
     ImageCorruptError,
@@ -23,8 +24,6 @@ from step_app.errors import (
 )
 
 ALLOWED_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-MAX_PIXELS: Final = 50_000_000
-MAX_SIDE: Final = 20_000
 MAX_JPEG_SCANS: Final = 100
 """A progressive JPEG has about ten; each costs time for every pixel, and thousands take minutes."""
 BACKGROUND: Final = (255, 255, 255)

@@ -18,6 +18,9 @@ from typing import Any, Final, Literal
 BATCH_MEDIA_TYPE: Final = "application/vnd.conveyor.batch"
 JSON_MEDIA_TYPE: Final = "application/json"
 MAX_IMAGE_BYTES: Final = 20 * 1024 * 1024
+MAX_PIXELS: Final = 50_000_000
+MAX_SIDE: Final = 20_000
+"""Longest side of an image, in pixels. Dispatcher and replica both check: headers can lie."""
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 """Most bytes of one answer that a dispatcher reads before it calls the replica broken."""
 

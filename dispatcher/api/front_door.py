@@ -1,7 +1,8 @@
 """The short way to the calls that every image makes.
 
 ``POST /predict_async``, ``POST /predict`` and ``GET /result/<id>`` are answered before FastAPI's
-layers of middleware and routing, which cost as much processor time as all the work of a cache hit.
+layers of middleware and routing, which cost 20 to 30 µs a request; hashing apart, all the work of
+a cache hit with a raw body takes about 35 µs.
 Every other request, and these with a wrong method, goes on to the application; there the same
 endpoints are routes, too, so that documentation and tests find them.
 """

@@ -88,7 +88,6 @@ class Executor:
 
     async def _run_stage(self, stage: Stage, job: Job, image: bytes) -> _StageOutcome:
         """Try a stage until it is answered, judged, or given up."""
-        pool = self._pools.get(str(stage.key))
         params = job.overrides.get(stage.key.step_id, {})
         item = BatchItem(id=job.id, filename=job.filename, image=image, params=params)
         failed_at: list[str] = []
@@ -96,6 +95,8 @@ class Executor:
         give_up_at = time.monotonic() + NO_CAPACITY_TIMEOUT_S
         while True:
             try:
+                # Looked up for every try: a record that was gone for a moment has a new pool.
+                pool = self._pools.get(str(stage.key))
                 answer = await pool.process(
                     item,
                     avoid=failed_at,

@@ -16,9 +16,8 @@ from dispatcher.errors import (
     ImageTooLargeError,
     UnsupportedImageTypeError,
 )
+from step_app.contract import MAX_PIXELS, MAX_SIDE
 
-MAX_PIXELS: Final = 50_000_000
-MAX_SIDE: Final = 20_000
 _MAX_JPEG_SEGMENTS: Final = 1000
 _MAX_JPEG_GAP_BYTES: Final = 64 * 1024
 _JPEG_MARKER: Final = re.compile(rb"\xff[^\xff]")

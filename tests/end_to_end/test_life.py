@@ -70,8 +70,8 @@ async def test_a_drain_finishes_what_was_accepted_and_refuses_what_is_new(data_d
             ]
             own.family = own.replicas()
             own.process.send_signal(signal.SIGTERM)
-            await asyncio.sleep(0.1)
-            ready = await client.get("/readyz")
+            while (ready := await client.get("/readyz")).status_code == 200:
+                pass
             assert (ready.status_code, ready.json()["reasons"]) == (503, ["draining"])
             refused = await client.post(
                 "/predict_async", content=distinct(photo(), 1000), headers=headers

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from step_app.codec import MAX_PIXELS, MAX_SIDE, decode_upright_rgb
+from step_app.codec import decode_upright_rgb
+from step_app.contract import MAX_PIXELS, MAX_SIDE
 from step_app.errors import StepError
 from tests.step_app.pictures import (
     GREY,

@@ -166,3 +166,17 @@ async def test_a_job_that_is_cancelled_lets_go_of_its_replica(client: ReplicaCli
         assert running.cancelled()
         server.released.set()
         await until(lambda: line.pools.replicas()[0].ongoing == 0)
+
+
+async def test_a_step_whose_record_was_gone_for_a_moment_goes_on_with_its_new_pool(
+    client: ReplicaClient,
+) -> None:
+    async with belt(client, in_turn(scripted.hang, scripted.answer)) as line:
+        (replica,) = line.replicas["default/0"]
+        running = asyncio.create_task(run(line))
+        await until(lambda: len(replica.requests) == 1)
+        line.pools.apply({})
+        line.pools.apply({"default/0": [replica.url]})
+        line.make_ready()
+        job = await running
+        assert (job.state, job.attempts) == (JobState.COMPLETED, 2)

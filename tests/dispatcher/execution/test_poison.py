@@ -180,7 +180,8 @@ async def test_what_a_replica_that_died_had_not_come_to_travels_with_others_as_b
         (replica,) = line.replicas["default/0"]
         running = asyncio.create_task(run_all(line, list("abcdefgh")))
         await until(lambda: not line.pools.replicas()[0].is_ready)
-        await asyncio.sleep(0.05)
+        pool = line.pools.get("default/0")
+        await until(lambda: len(pool._waiting) == len("abcdefgh"))
         line.make_ready()
         ended = await running
         attempts = {name: job.attempts for name, job in ended.items()}

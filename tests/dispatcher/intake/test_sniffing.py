@@ -14,7 +14,8 @@ from dispatcher.errors import (
     RequestError,
     UnsupportedImageTypeError,
 )
-from dispatcher.intake.sniffing import MAX_PIXELS, MAX_SIDE, ImageKind, sniff
+from dispatcher.intake.sniffing import ImageKind, sniff
+from step_app.contract import MAX_PIXELS, MAX_SIDE
 from tests.dispatcher.images import (
     EVERY_KIND,
     bmp,
