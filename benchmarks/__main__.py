@@ -5,13 +5,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import accuracy, footprint, hits, throughput
+from benchmarks import accuracy, footprint, hits, operations, throughput, tiles
 from benchmarks.report import print_table
 
 BENCHMARKS = {
     "accuracy": ("Labels through the API", accuracy.measure),
     "throughput": ("Throughput, distinct photos, cache off", throughput.measure),
     "hits": ("Cache hits", hits.measure),
+    "operations": ("Operations on pictures", operations.measure),
+    "tiles": ("Tiles and threads, 24 megapixels", tiles.measure),
     "footprint": ("Footprint", footprint.measure),
 }
 

@@ -37,12 +37,13 @@ def _work(
 ) -> None:
     # Imported in the child: the parent measures, and loads no model.
     from step_app.settings import Settings, StepConfig  # noqa: PLC0415
+    from step_app.steps.base import StepRequest  # noqa: PLC0415
     from step_app.steps.registry import load_step  # noqa: PLC0415
 
     config = StepConfig(pipeline_id="bare", step_id="0", type="classifier", params=params)
     step = load_step(config, Settings(step_threads=1, model_cache_dir=cache_dir))
-    step.run([step.prepare(image, {}) for image in images[:BATCH]])
+    step.run([step.prepare(StepRequest(image)) for image in images[:BATCH]])
     barrier.wait()
     for start in range(0, len(images), BATCH):
-        step.run([step.prepare(image, {}) for image in images[start : start + BATCH]])
+        step.run([step.prepare(StepRequest(image)) for image in images[start : start + BATCH]])
     barrier.wait()

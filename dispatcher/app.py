@@ -7,7 +7,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
+from dispatcher.api.batches import BatchEndpoint, ProcessEndpoint, batch_routes
 from dispatcher.api.front_door import FrontDoor
+from dispatcher.api.images import image_router
 from dispatcher.api.jobs import (
     PredictEndpoint,
     ResultEndpoint,
@@ -16,6 +18,7 @@ from dispatcher.api.jobs import (
     job_routes,
 )
 from dispatcher.api.openapi import install_openapi
+from dispatcher.api.pipelines import pipeline_router
 from dispatcher.api.problems import (
     answer_http_error,
     answer_request_error,
@@ -23,8 +26,11 @@ from dispatcher.api.problems import (
     answer_validation_error,
 )
 from dispatcher.api.service import service_router
+from dispatcher.api.static import static_router
 from dispatcher.api.status import StatusView
+from dispatcher.api.step_types import step_type_router
 from dispatcher.errors import RequestError
+from dispatcher.intake.batches import BatchIntake
 from dispatcher.wiring import Services
 
 
@@ -34,14 +40,28 @@ def create_app(services: Services) -> FrontDoor:
     submit = SubmitEndpoint(services.intake, services.queue)
     result = ResultEndpoint(services.results, view)
     predict = PredictEndpoint(services.intake, services.queue, services.results, view)
+    process = ProcessEndpoint(_batch_intake(services), services.results, services.blobs)
     app = _create_api(services)
     app.router.routes += job_routes(submit=submit, result=result, predict=predict)
+    app.router.routes += batch_routes(process=process, batch=BatchEndpoint(services.results))
     install_openapi(app)
     return FrontDoor(
         app,
-        submissions={"/predict_async": submit, "/predict": predict},
+        submissions={"/predict_async": submit, "/predict": predict, "/process": process},
         result=result,
         on_refused=services.figures.count_refused,
+    )
+
+
+def _batch_intake(services: Services) -> BatchIntake:
+    return BatchIntake(
+        intake=services.intake,
+        results=services.results,
+        blobs=services.blobs,
+        pipelines=services.pipelines,
+        cache=services.cache,
+        coalescing=services.coalescing,
+        figures=services.figures,
     )
 
 
@@ -57,6 +77,10 @@ def _create_api(services: Services) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
     app.add_exception_handler(Exception, answer_unexpected)
+    app.include_router(image_router(results=services.results, blobs=services.blobs))
+    app.include_router(static_router(results=services.results, blobs=services.blobs))
+    app.include_router(pipeline_router(services.admin))
+    app.include_router(step_type_router())
     app.include_router(
         service_router(
             status=StatusView(

@@ -5,12 +5,14 @@
     RequestError                     a request that is answered with a problem document
     ├── 400  MalformedMultipartError, UnknownFieldError, DuplicateFieldError, IncompleteBodyError
     ├── 404  NotFoundError, UnknownPipelineError
+    ├── 409  PipelineProtectedError, TooManyPipelinesError, TooManyReplicasError
     ├── 410  GoneError
     ├── 413  PayloadTooLargeError, TooManyPartsError, FieldTooLargeError
     ├── 415  UnsupportedMediaTypeError, UnsupportedEncodingError, UnsupportedImageTypeError
     ├── 422  MissingFieldError, WrongFieldKindError, InvalidValueError, InvalidParamsError,
-    │        EmptyFileError, ImageTooLargeError, ImageCorruptError
+    │        EmptyFileError, ImageTooLargeError, ImageCorruptError, InvalidPipelineError
     └── 503  OverloadedError, DrainingError            with Retry-After
+             StorageFullError
     AttemptError                     one attempt of one stage failed
     ├── NotSentError                 the replica never saw the item: no attempt was used up
     ├── NoCapacityError              no replica had room in time
@@ -72,6 +74,24 @@ class UnknownPipelineError(RequestError):
     """No pipeline of that id or name."""
 
     status, code, title = 404, "unknown_pipeline", "Unknown pipeline"
+
+
+class PipelineProtectedError(RequestError):
+    """A built-in pipeline, which no client may delete."""
+
+    status, code, title = 409, "pipeline_protected", "The pipeline is built in"
+
+
+class TooManyPipelinesError(RequestError):
+    """More pipelines than one machine shall run."""
+
+    status, code, title = 409, "too_many_pipelines", "There are too many pipelines"
+
+
+class TooManyReplicasError(RequestError):
+    """More replicas than one machine shall run."""
+
+    status, code, title = 409, "too_many_replicas", "There are too many replicas"
 
 
 class GoneError(RequestError):
@@ -158,6 +178,12 @@ class ImageCorruptError(RequestError):
     status, code, title = 422, "image_corrupt", "The image is damaged"
 
 
+class InvalidPipelineError(RequestError):
+    """A pipeline, or a change of one, that cannot be; the detail names the step."""
+
+    status, code, title = 422, "invalid_pipeline", "The pipeline is invalid"
+
+
 class OverloadedError(RequestError):
     """The system is full: refused now rather than dropped later."""
 
@@ -168,6 +194,12 @@ class DrainingError(RequestError):
     """The service is about to end and takes no new work."""
 
     status, code, title = 503, "draining", "The service is shutting down"
+
+
+class StorageFullError(RequestError):
+    """What has to be kept could not be written; nothing of the request is."""
+
+    status, code, title = 503, "storage_full", "The storage takes no more"
 
 
 class AttemptError(Exception):

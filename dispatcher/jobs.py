@@ -31,14 +31,51 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkRun:
+    """One chunk of a tiled stage as it was run."""
+
+    index: int
+    rows: int
+    duration_s: float
+    replica: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class StageRun:
     """One stage of a job as it was run."""
 
     step_id: str
     type: str
     duration_s: float
+    """Of the slowest picture, where a split gave the stage several."""
     replica: str
     attempts: int
+    from_cache: bool = False
+    """Whether an earlier job had done this stage for the same picture."""
+    chunks: tuple[ChunkRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSpec:
+    """One operation of a job that brings its own chain: a step type and complete params."""
+
+    type: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One picture that a job made; its bytes are in the blob store."""
+
+    digest: str
+    media_type: str
+    width: int
+    height: int
+    data: Mapping[str, Any]
+    """What the steps had to say of it."""
+    piece: int | None = None
+    """Which piece of a split it is, from 0; None when nothing was split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +97,13 @@ class Job:
     queued_at: float
     overrides: Mapping[str, Mapping[str, Any]]
     """Overrides of params by step id."""
+    operations: tuple[OperationSpec, ...] = ()
+    """The job's own chain, in place of the pipeline's stages."""
+    media_type: str = ""
+    """Of the image sent, as its header says; empty when it was not looked at."""
+    width: int = 0
+    """As the image's header says, before its orientation is applied."""
+    height: int = 0
     result_key: str | None = None
     """Under which the result may be shared; None means that it may not."""
     expected_revision: str = ""
@@ -74,6 +118,8 @@ class Job:
     revision: str = ""
     """Revision of the models that answered."""
     result: Mapping[str, Any] | None = None
+    """The data of a JSON step; None when the pipeline gives pictures only."""
+    outputs: tuple[Output, ...] = ()
     error: JobError | None = None
 
     @property
@@ -96,7 +142,8 @@ class Job:
         self,
         now: float,
         *,
-        result: Mapping[str, Any],
+        result: Mapping[str, Any] | None,
+        outputs: tuple[Output, ...] = (),
         stages: tuple[StageRun, ...],
         revision: str,
         attempts: int,
@@ -107,6 +154,7 @@ class Job:
             state=JobState.COMPLETED,
             completed_at=now,
             result=result,
+            outputs=outputs,
             stages=stages,
             revision=revision,
             attempts=attempts,
@@ -125,7 +173,9 @@ class Job:
             attempts=attempts,
         )
 
-    def served_from_cache(self, result: Mapping[str, Any], revision: str) -> "Job":
+    def served_from_cache(
+        self, result: Mapping[str, Any] | None, outputs: tuple[Output, ...], revision: str
+    ) -> "Job":
         """Return this job as answered at once by an earlier result."""
         return replace(
             self,
@@ -134,6 +184,7 @@ class Job:
             completed_at=self.queued_at,
             from_cache=True,
             result=result,
+            outputs=outputs,
             revision=revision,
         )
 
@@ -150,5 +201,28 @@ class Job:
             stages=leader.stages,
             revision=leader.revision,
             result=leader.result,
+            outputs=leader.outputs,
             error=leader.error,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SentFile:
+    """One file of a batch and the job that it became."""
+
+    job_id: str
+    filename: str
+    """As the client named it."""
+    digest: str
+    media_type: str
+    """As its header says; empty when it is no image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Files that were sent together."""
+
+    id: str
+    created_at: float
+    """Unix seconds, UTC."""
+    files: tuple[SentFile, ...]

@@ -22,7 +22,7 @@ from dispatcher.app import create_app
 from dispatcher.errors import StartupError
 from dispatcher.settings import Settings
 from dispatcher.topology.discovery import follow_records
-from dispatcher.wiring import Services, build_services, open_data_dir
+from dispatcher.wiring import DEFAULT_STEP, Services, build_services, open_data_dir
 
 _log = logging.getLogger(__name__)
 _LISTEN_BACKLOG: Final = 2048
@@ -97,6 +97,7 @@ async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
     stack.push_async_callback(services.pools.close)
     loops = _Loops(stack)
     loops.add(services.consumer.run())
+    loops.add(services.collector.run(services.results))
     loops.add(services.monitor.run())
     loops.add(
         follow_records(services.discovery, pipelines=services.pipelines, pools=services.pools)
@@ -150,7 +151,7 @@ async def _watch_replicas(services: Services, listener: socket.socket) -> None:
     settings = services.settings
     _say(f"Starting {settings.replicas} x {settings.model}; the first start converts the model")
     description = await services.launcher.wait_ready()
-    await services.pools.wait_all_ready(settings.replicas)
+    await services.pools.wait_all_ready(str(DEFAULT_STEP), settings.replicas)
     services.lifecycle.is_started = True
     host, port = listener.getsockname()[:2]
     url = f"http://{host}:{port}"

@@ -41,6 +41,12 @@ class Settings(BaseSettings):
     """Precision of the arithmetic; auto decides together with the runtime."""
     weights: str | None = None
     """Weights of the model: a file, DEFAULT, or random to measure speed alone."""
+    operation_replicas: int = Field(default=len(os.sched_getaffinity(0)), ge=0, le=256)
+    """Replicas that run the cheap step types of /process; 0 switches them off."""
+    models_dir: Path | None = None
+    """Directory of the model files that clients may name; DATA_DIR/user-models unless told."""
+    max_local_replicas: int = Field(default=128, ge=0, le=4096)
+    """Most replicas of all pipelines that clients make on this machine, together."""
     queue: Literal["memory"] = "memory"
     """Where accepted jobs wait."""
     topology: Literal["local"] = "local"

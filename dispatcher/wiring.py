@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import IO, Final
 
 from dispatcher.blobs.base import BlobStore
-from dispatcher.blobs.memory import MemoryBlobStore
+from dispatcher.blobs.store import ObstoreBlobStore
 from dispatcher.errors import StartupError
+from dispatcher.execution.attempts import Attempts
+from dispatcher.execution.collector import Collector
 from dispatcher.execution.consumer import Consumer
 from dispatcher.execution.executor import Executor
 from dispatcher.execution.retry import RetryPolicy
+from dispatcher.execution.stage_cache import StageCache
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing
 from dispatcher.intake.submission import Intake
 from dispatcher.pipelines.model import StepKey
+from dispatcher.pipelines.operations import DEFAULT_PIPELINE, OPERATIONS_PIPELINE
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.client import ReplicaClient
 from dispatcher.pools.directory import PoolDirectory
@@ -28,13 +32,18 @@ from dispatcher.results.memory import MemoryResultStore
 from dispatcher.settings import Settings
 from dispatcher.telemetry.figures import Figures
 from dispatcher.telemetry.metrics import Metrics
+from dispatcher.topology.admin import PipelineAdmin
 from dispatcher.topology.base import Discovery, Launcher
 from dispatcher.topology.configmap import StepRecord
-from dispatcher.topology.local import LocalLauncher, LocalLimits
+from dispatcher.topology.environment import LocalLimits
+from dispatcher.topology.local import LocalLauncher
+from dispatcher.topology.model_files import ModelFiles
 from dispatcher.topology.records import RecordDirectory
 
-DEFAULT_PIPELINE: Final = "default"
+DEFAULT_STEP: Final = StepKey(DEFAULT_PIPELINE, "0")
+"""Its pool makes the service ready."""
 _LOCK_FILE: Final = "lock"
+_RECORDS_FOLDER: Final = "topology"
 
 
 @dataclass(slots=True)
@@ -64,8 +73,10 @@ class Services:
     monitor: HealthMonitor
     intake: Intake
     consumer: Consumer
+    collector: Collector
     discovery: Discovery
     launcher: Launcher
+    admin: PipelineAdmin
 
 
 def build_services(settings: Settings) -> Services:
@@ -74,11 +85,13 @@ def build_services(settings: Settings) -> Services:
     metrics = Metrics()
     figures = Figures(metrics)
     queue = MemoryJobQueue(capacity=settings.queue_capacity)
+    blobs = ObstoreBlobStore(settings.data_dir / "blobs")
+    collector = Collector(blobs=blobs)
     results = MemoryResultStore(
         retention_s=settings.result_retention_s,
         retention_count=settings.result_retention_count,
+        on_dropped=collector.collect,
     )
-    blobs = MemoryBlobStore()
     pipelines = PipelineStore()
     cache = ResultCache(max_size=settings.cache_size)
     coalescing = Coalescing()
@@ -97,28 +110,39 @@ def build_services(settings: Settings) -> Services:
     )
     executor = Executor(
         pipelines=pipelines,
-        pools=pools,
         blobs=blobs,
-        policy=RetryPolicy(),
-        jitter=random.Random(),
+        attempts=Attempts(pools=pools, policy=RetryPolicy(), jitter=random.Random()),
+        cache=StageCache(),
     )
     consumer = Consumer(
         queue=queue,
         results=results,
         executor=executor,
+        pipelines=pipelines,
         pools=pools,
         figures=figures,
         on_ended=intake.settle,
+        on_void=collector.collect,
     )
-    records = RecordDirectory(settings.data_dir / "topology")
+    records = RecordDirectory(settings.data_dir / _RECORDS_FOLDER)
     launcher = LocalLauncher(
-        default_record(settings),
+        [default_record(settings), *operations_records(settings)],
         records=records,
         client=client,
         limits=LocalLimits(
             model_cache_dir=(settings.data_dir / "models").resolve(),
+            records_dir=(settings.data_dir / _RECORDS_FOLDER).resolve(),
             max_batch_size=settings.max_batch_size,
         ),
+    )
+    admin = PipelineAdmin(
+        launcher,
+        store=pipelines,
+        model_files=ModelFiles(settings.models_dir or settings.data_dir / "user-models"),
+        max_replicas=settings.max_local_replicas,
+        drain_timeout_s=settings.drain_timeout_s,
+        is_draining=lambda: lifecycle.is_draining,
+        is_idle=lambda _: True,
     )
     return Services(
         settings=settings,
@@ -136,8 +160,10 @@ def build_services(settings: Settings) -> Services:
         monitor=HealthMonitor(pools, client=client, policy=policy),
         intake=intake,
         consumer=consumer,
+        collector=collector,
         discovery=records,
         launcher=launcher,
+        admin=admin,
     )
 
 
@@ -151,11 +177,22 @@ def default_record(settings: Settings) -> StepRecord:
     if settings.weights is not None:
         params["weights"] = _absolute(settings.weights)
     return StepRecord(
-        key=StepKey(DEFAULT_PIPELINE, "0"),
+        key=DEFAULT_STEP,
         type="classifier",
         steps=({"id": 0, "type": "classifier", "params": params, "next_step": None},),
         replicas=settings.replicas,
     )
+
+
+def operations_records(settings: Settings) -> list[StepRecord]:
+    """Return the record of the pool that runs all cheap step types; none when it is off."""
+    record = StepRecord(
+        key=StepKey(OPERATIONS_PIPELINE, "0"),
+        type="operations",
+        steps=({"id": 0, "type": "operations", "params": {}, "next_step": None},),
+        replicas=settings.operation_replicas,
+    )
+    return [record] if record.replicas else []
 
 
 def open_data_dir(directory: Path) -> IO[str]:

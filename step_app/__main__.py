@@ -8,9 +8,10 @@ import time
 
 import uvicorn
 
-from step_app.app import Replica, create_app
-from step_app.contract import EXIT_CONFIGURATION
+from step_app.app import create_app
+from step_app.contract.limits import EXIT_CONFIGURATION
 from step_app.errors import ConfigurationError
+from step_app.replica import Replica
 from step_app.settings import load_settings, parse_step_config
 
 _log = logging.getLogger(__name__)

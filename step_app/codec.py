@@ -5,14 +5,19 @@ invalid value counts as upright); transparency laid on white; 16-bit samples sca
 and palettes converted to RGB. Metadata is read for the orientation alone.
 """
 
+import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from step_app.contract import MAX_PIXELS, MAX_SIDE
+from step_app.contract.limits import MAX_PIXELS, MAX_SIDE
 from step_app.errors import (
     EmptyImageError,
     ImageCorruptError,
@@ -29,8 +34,19 @@ MAX_JPEG_SCANS: Final = 100
 BACKGROUND: Final = (255, 255, 255)
 
 _SIGNATURES: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"II*\x00", b"MM\x00*")
+_MEDIA_TYPES: Final = {
+    b"\xff\xd8": "image/jpeg",
+    b"\x89PNG": "image/png",
+    b"RIFF": "image/webp",
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+    b"II*": "image/tiff",
+    b"MM": "image/tiff",
+}
 _MIN_HEADER_BYTES: Final = 12
 """A file shorter than this has no header that says more than its type."""
+_PNM: Final = (b"P5\n", b"P6\n")
+_PNM_HEADER: Final = re.compile(rb"(P[56])\n([1-9]\d{0,4}) ([1-9]\d{0,4})\n255\n")
 _END_OF_JPEG: Final = b"\xff\xd9"
 _START_OF_SCAN: Final = b"\xff\xda"
 
@@ -58,13 +74,55 @@ def decode_upright_rgb(data: bytes, *, min_side: int | None = None) -> Image.Ima
     Raises:
         StepError: one of the image errors; never anything else.
     """
+    with _judging(data):
+        if data.startswith(_PNM):
+            return Image.fromarray(_read_pnm(data)).convert("RGB")
+        with _open(data) as image:
+            if min_side is not None and image.format == "JPEG":
+                image.draft(None, (min_side, min_side))
+            image.load()
+            return _turn_upright(image, _to_rgb(image))
+
+
+def decode_upright_pixels(data: bytes) -> npt.NDArray[np.uint8]:
+    """Decode an image, or a raw picture between two stages, to upright pixels.
+
+    Args:
+        data: the bytes of a JPEG, PNG, WebP, GIF, BMP, TIFF or binary PNM file.
+
+    Returns:
+        RGB, shape (height, width, 3); a grey PNM stays grey, shape (height, width).
+
+    Raises:
+        StepError: one of the image errors; never anything else.
+    """
+    with _judging(data):
+        if data.startswith(_PNM):
+            return _read_pnm(data)
+        with _open(data) as image:
+            if image.format == "JPEG" and image.mode in ("RGB", "L"):
+                pixels = _decode_jpeg(data)
+                if pixels is not None:
+                    return _turn_pixels(image, pixels)
+            image.load()
+            return np.asarray(_turn_upright(image, _to_rgb(image)))
+
+
+def media_type_of(data: bytes) -> str:
+    """Return the media type of an image that was decoded, by its first bytes."""
+    return next((name for magic, name in _MEDIA_TYPES.items() if data.startswith(magic)), "")
+
+
+@contextmanager
+def _judging(data: bytes) -> Iterator[None]:
+    """Turn whatever a decoder raises into one of the image errors."""
     if not data:
         raise EmptyImageError
     try:
         with warnings.catch_warnings():
             # Pillow warns about odd metadata and large sizes; the limits here decide.
             warnings.simplefilter("ignore")
-            return _decode(data, min_side)
+            yield
     except StepError:
         raise
     except Image.DecompressionBombError as exc:
@@ -77,24 +135,45 @@ def decode_upright_rgb(data: bytes, *, min_side: int | None = None) -> Image.Ima
         raise ImageCorruptError from exc
 
 
-def _decode(data: bytes, min_side: int | None) -> Image.Image:
-    with Image.open(BytesIO(data), formats=ALLOWED_FORMATS) as image:
-        _check_size(image)
-        if image.format == "JPEG":
-            if _END_OF_JPEG not in data:
-                # The decoder does not miss an end-of-image marker; a sender who lost it has
-                # lost an unknown part of the file.
-                raise ImageTruncatedError
-            if data.count(_START_OF_SCAN) > MAX_JPEG_SCANS:
-                raise ImageTooComplexError
-            if min_side is not None:
-                image.draft(None, (min_side, min_side))
-        image.load()
-        return _turn_upright(image, _to_rgb(image))
+def _open(data: bytes) -> Image.Image:
+    """Read the header and check what it promises; no pixel is decoded yet."""
+    image = Image.open(BytesIO(data), formats=ALLOWED_FORMATS)
+    _check_size(image.width, image.height)
+    if image.format == "JPEG":
+        if _END_OF_JPEG not in data:
+            # The decoder does not miss an end-of-image marker; a sender who lost it has
+            # lost an unknown part of the file.
+            raise ImageTruncatedError
+        if data.count(_START_OF_SCAN) > MAX_JPEG_SCANS:
+            raise ImageTooComplexError
+    return image
 
 
-def _check_size(image: Image.Image) -> None:
-    width, height = image.size
+def _decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | None:
+    """Decode straight into an array, in two thirds of Pillow's time for the same pixels.
+
+    None when the decoder has anything to say against the file: Pillow then judges it.
+    """
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(data, "RGB", strict=True))
+    except ValueError:
+        return None
+
+
+def _read_pnm(data: bytes) -> npt.NDArray[np.uint8]:
+    found = _PNM_HEADER.match(data)
+    if found is None:
+        raise ImageCorruptError("The PNM header is not the one that steps write.")
+    channels = 3 if found[1] == b"P6" else 1
+    width, height = int(found[2]), int(found[3])
+    _check_size(width, height)
+    if len(data) - found.end() != width * height * channels:
+        raise ImageTruncatedError
+    pixels = np.frombuffer(data, np.uint8, offset=found.end())
+    return pixels.reshape((height, width, 3) if channels > 1 else (height, width))
+
+
+def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise ImageTooLargeError(
             f"The image is {width} x {height} pixels; at most {MAX_PIXELS} pixels and "
@@ -124,12 +203,23 @@ def _scale_to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def _turn_upright(source: Image.Image, image: Image.Image) -> Image.Image:
+    turn = _turn_of(source)
+    return image if turn is None else image.transpose(turn)
+
+
+def _turn_pixels(source: Image.Image, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    turn = _turn_of(source)
+    if turn is None:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).transpose(turn))
+
+
+def _turn_of(source: Image.Image) -> Image.Transpose | None:
     try:
         orientation = source.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:
-        return image
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
+        return None
+    return _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
 
 
 def _damage(data: bytes, exc: OSError) -> StepError:

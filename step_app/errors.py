@@ -14,7 +14,10 @@
     ├── ImageTruncatedError        422 image_truncated
     ├── ImageCorruptError          422 image_corrupt
     ├── StepFailedError            500 step_failed
-    └── NotReadyError              503 not_ready
+    ├── NotReadyError              503 not_ready
+    ├── NextStepMissingError       502 next_step_missing
+    ├── NextStepUnreadyError       503 next_step_unready
+    └── NextStepFailedError        502 next_step_failed
     ConfigurationError             this replica can never start as configured
     └── WeightsMissingError        the model's weights cannot be had
 """
@@ -32,6 +35,12 @@ class StepError(Exception):
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail or self.title)
         self.detail = detail or f"{self.title}."
+
+    def named(self, step: str) -> "StepError":
+        """Return this error again, saying which step it was that failed."""
+        copy = type(self)(f"{step}: {self.detail}")
+        copy.__cause__ = self
+        return copy
 
 
 class InvalidRequestError(StepError):
@@ -102,6 +111,24 @@ class NotReadyError(StepError):
     """The replica is starting or draining."""
 
     status, code, title = 503, "not_ready", "The replica is not ready"
+
+
+class NextStepMissingError(StepError):
+    """The pipeline names a step that is not active, and no later one is."""
+
+    status, code, title = 502, "next_step_missing", "The next step is not there"
+
+
+class NextStepUnreadyError(StepError):
+    """No replica of the next step takes work."""
+
+    status, code, title = 503, "next_step_unready", "The next step is not ready"
+
+
+class NextStepFailedError(StepError):
+    """The next step broke the connection or answered garbage."""
+
+    status, code, title = 502, "next_step_failed", "The next step failed"
 
 
 class ConfigurationError(Exception):

@@ -14,7 +14,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 from step_app.batching import take_batch
 from step_app.errors import StepError, StepFailedError
 from step_app.metrics import StepMetrics
-from step_app.steps.base import JsonOutput, Step
+from step_app.steps.base import Outcome, Step, StepRequest
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 class StepResult:
     """What became of one image."""
 
-    outcome: JsonOutput | StepError
+    outcome: Outcome
     inference_time_s: float
     """Time of the batch in the model; 0 when it never got there."""
     duration_s: float
@@ -40,11 +40,12 @@ class StepResult:
 
 @dataclass(slots=True)
 class _Work:
-    image: bytes
-    params: Mapping[str, Any]
+    request: StepRequest
     future: "asyncio.Future[StepResult]"
     arrived: float = field(default_factory=time.perf_counter)
     prepared: Any = None
+    waited_s: float = 0.0
+    """From its arrival until work on it started."""
     decode_s: float = 0.0
 
 
@@ -60,10 +61,15 @@ class StepRunner:
         decode_threads: int,
         metrics: StepMetrics,
     ) -> None:
-        """Prepare to run a step; 0 decode threads decode on the model thread."""
+        """Prepare to run a step; 0 decode threads decode on the model thread.
+
+        Images of a step that gains nothing from batches are taken one by one, and decoded only
+        then: a decoded picture may be a hundred times as large as its file.
+        """
         self._step = step
         self._step_type = step_type
-        self._max_batch_size = max_batch_size
+        self._max_batch_size = max_batch_size if step.is_batched else 1
+        decode_threads = decode_threads if step.is_batched else 0
         self._metrics = metrics
         self._inbox: SimpleQueue[_Work | None] = SimpleQueue()
         self._ready = SimpleQueue[_Work | None]() if decode_threads else self._inbox
@@ -89,9 +95,9 @@ class StepRunner:
         self._ready.put(None)
         await asyncio.to_thread(self._model.join)
 
-    def submit(self, image: bytes, params: Mapping[str, Any]) -> "asyncio.Future[StepResult]":
+    def submit(self, request: StepRequest) -> "asyncio.Future[StepResult]":
         """Queue one image; cancelling the future drops it if it has not been computed yet."""
-        work = _Work(image=image, params=params, future=self._loop.create_future())
+        work = _Work(request=request, future=self._loop.create_future())
         self._inbox.put(work)
         return work.future
 
@@ -110,8 +116,9 @@ class StepRunner:
         if work.future.cancelled():
             return False
         started = time.perf_counter()
+        work.waited_s = started - work.arrived
         try:
-            work.prepared = self._step.prepare(work.image, work.params)
+            work.prepared = self._step.prepare(work.request)
         except Exception as exc:  # this image fails, the replica lives
             work.decode_s = time.perf_counter() - started
             self._deliver([(work, _as_step_error(exc))], inference_time_s=0.0)
@@ -139,7 +146,7 @@ class StepRunner:
         self._metrics.process.labels(self._step_type).observe(elapsed_s)
         self._deliver(list(zip(batch, outcomes, strict=True)), inference_time_s=elapsed_s)
 
-    def _run(self, prepared: list[Any]) -> Sequence[JsonOutput | StepError]:
+    def _run(self, prepared: list[Any]) -> Sequence[Outcome]:
         """Run a batch; when it breaks as a whole, run each image alone to find the culprit."""
         try:
             outcomes = self._step.run(prepared)
@@ -152,12 +159,12 @@ class StepRunner:
             return [self._run([one])[0] for one in prepared]
         return outcomes
 
-    def _deliver(
-        self, outcomes: list[tuple[_Work, JsonOutput | StepError]], *, inference_time_s: float
-    ) -> None:
-        for _, outcome in outcomes:
+    def _deliver(self, outcomes: list[tuple[_Work, Outcome]], *, inference_time_s: float) -> None:
+        for work, outcome in outcomes:
             if isinstance(outcome, StepError):
                 self._metrics.failures.labels(outcome.code).inc()
+            if self._metrics.grayscale is not None:
+                self._metrics.grayscale.note(work.request, outcome, waited_s=work.waited_s)
         results = [
             (work.future, StepResult(outcome, inference_time_s, work.decode_s + inference_time_s))
             for work, outcome in outcomes

@@ -1,7 +1,7 @@
 """What one replica is told by its environment, and what that means."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     """Most images that are computed together."""
     model_cache_dir: Path | None = None
     """Where converted models and measured choices are kept between starts."""
+    records_dir: Path | None = None
+    """Where the records of the pipeline's steps are files; without it no other step is found."""
     exit_with_parent: bool = False
     """End when standard input closes, that is when the process that started this one is gone."""
 
@@ -46,6 +48,8 @@ class StepConfig:
     step_id: str
     type: str
     params: Mapping[str, Any]
+    steps: Sequence[Mapping[str, Any]] = ()
+    """All steps of the pipeline in their order, this one included."""
 
 
 def load_settings() -> Settings:
@@ -89,6 +93,7 @@ def parse_step_config(text: str) -> StepConfig:
         step_id=step_id,
         type=step["type"],
         params=params,
+        steps=[other for other in document["steps"] if isinstance(other, dict) and "id" in other],
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from dispatcher.errors import DuplicateFieldError, InvalidValueError, UnknownFieldError
+from step_app.contract.tiles import MAX_TILES
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -17,6 +18,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _MAX_FIELDS = 16
+_MAX_DIGITS = 4
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
@@ -91,3 +93,19 @@ def parse_flag(text: str, *, name: str) -> bool:
     if text not in ("true", "false"):
         raise InvalidValueError(f"{name} is true or false.")
     return text == "true"
+
+
+def parse_tiles(text: str) -> int:
+    """Return a number of chunks.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    if not (
+        text.isascii()
+        and text.isdigit()
+        and len(text) < _MAX_DIGITS
+        and 1 <= int(text) <= MAX_TILES
+    ):
+        raise InvalidValueError(f"tiles is a whole number from 1 to {MAX_TILES}.")
+    return int(text)

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from dispatcher.jobs import Job
+from dispatcher.jobs import Job, Output, StageRun
+from step_app.contract.pictures import EXTENSIONS
 
 
 def ticket(job: Job, *, queue_size: int) -> dict[str, Any]:
@@ -46,15 +47,79 @@ def result(job: Job, *, position: int | None, drain_rate: float) -> dict[str, An
         "queue_position": position,
         "eta_s": eta_s,
         "pipeline": job.pipeline_id,
-        "steps": [
-            {"id": run.step_id, "type": run.type, "time": run.duration_s, "replica": run.replica}
-            for run in job.stages
-        ],
-        # The same result may answer several files; each is told its own name.
-        "result": None if job.result is None else {**job.result, "filename": job.filename},
+        "steps": [_step(run) for run in job.stages],
+        "result": _result(job),
         "error": (
             None if job.error is None else {"code": job.error.code, "detail": job.error.detail}
         ),
+    }
+
+
+def step_headers(job: Job) -> list[tuple[bytes, bytes]]:
+    """Return ``X-Step-<ID>-Time`` in seconds for every step that ran."""
+    return [
+        (f"x-step-{run.step_id}-time".encode(), f"{run.duration_s:.6f}".encode())
+        for run in job.stages
+    ]
+
+
+def image_url(job: Job, output: Output) -> str:
+    """Return where a picture that a job made can be fetched."""
+    piece = "" if output.piece is None else f"/{output.piece}"
+    return f"/result/{job.id}/image{piece}"
+
+
+def made_name(filename: str, output: Output) -> str:
+    """Return the name of a picture that was made of a file: its own, as the format asks."""
+    stem = filename.rpartition(".")[0] or filename or "image"
+    piece = "" if output.piece is None else f"-{output.piece:02}"
+    return f"{stem}{piece}.{EXTENSIONS[output.media_type]}"
+
+
+def _step(run: StageRun) -> dict[str, Any]:
+    step = {
+        "id": run.step_id,
+        "type": run.type,
+        "time": run.duration_s,
+        "replica": run.replica or None,
+    }
+    if run.from_cache:
+        step["from_cache"] = True
+    if run.chunks:
+        step["tiles"] = [
+            {
+                "tile": chunk.index,
+                "rows": chunk.rows,
+                "time": chunk.duration_s,
+                "replica": chunk.replica,
+                "attempts": chunk.attempts,
+            }
+            for chunk in run.chunks
+        ]
+    return step
+
+
+def _result(job: Job) -> dict[str, Any] | None:
+    """Return what came out: data, a picture, or several pictures; None when nothing did."""
+    if not job.outputs:
+        # The same result may answer several files; each is told its own name.
+        return None if job.result is None else {**job.result, "filename": job.filename}
+    outputs = [_output(job, output) for output in job.outputs]
+    if job.outputs[0].piece is None:
+        return {**outputs[0], "filename": job.filename}
+    return {"filename": job.filename, "outputs": outputs}
+
+
+def _output(job: Job, output: Output) -> dict[str, Any]:
+    url = image_url(job, output)
+    return {
+        "filename": made_name(job.filename, output),
+        "width": output.width,
+        "height": output.height,
+        "content_type": output.media_type,
+        "url": url,
+        "download_url": f"{url}?download=true",
+        **output.data,
     }
 
 

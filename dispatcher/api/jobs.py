@@ -10,10 +10,11 @@ from dispatcher.api.asgi import (
     Send,
     parse_flag,
     parse_seconds,
+    parse_tiles,
     read_query,
     send_json,
 )
-from dispatcher.api.documents import result, ticket
+from dispatcher.api.documents import result, step_headers, ticket
 from dispatcher.errors import DuplicateFieldError, MalformedMultipartError, UnknownFieldError
 from dispatcher.intake.submission import Intake, SubmitOptions
 from dispatcher.intake.upload import Upload, read_upload
@@ -24,7 +25,7 @@ from dispatcher.telemetry.figures import Figures
 
 MAX_WAIT_S: Final = 60.0
 DEFAULT_TIMEOUT_S: Final = 30.0
-_SUBMIT_FIELDS: Final = frozenset({"pipeline", "params", "cache"})
+_SUBMIT_FIELDS: Final = frozenset({"pipeline", "params", "tiles", "cache"})
 _PREDICT_FIELDS: Final = _SUBMIT_FIELDS | {"timeout_s"}
 _RETRY_SOON: Final = [(b"retry-after", b"1")]
 
@@ -50,7 +51,8 @@ class ResultView:
     async def send(self, send: Send, job: Job) -> None:
         """Answer with the result document: 200 when the job has ended, else 202."""
         if job.state.is_terminal:
-            await send_json(send, 200, result(job, position=None, drain_rate=0.0))
+            document = result(job, position=None, drain_rate=0.0)
+            await send_json(send, 200, document, headers=step_headers(job))
             return
         document = result(
             job,
@@ -144,5 +146,6 @@ def _options(fields: dict[str, str]) -> SubmitOptions:
     return SubmitOptions(
         pipeline=fields.get("pipeline", "default"),
         params=fields.get("params"),
+        tiles=parse_tiles(fields["tiles"]) if "tiles" in fields else None,
         use_cache=parse_flag(fields.get("cache", "true"), name="cache"),
     )

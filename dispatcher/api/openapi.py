@@ -5,7 +5,13 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from dispatcher.api.batches import GONE
+from dispatcher.api.pipeline_documents import REQUEST_SCHEMAS
 from dispatcher.api.problems import PROBLEM_MEDIA_TYPE
+from dispatcher.intake.batch_form import MAX_FILES
+from dispatcher.jobs import JobState
+from dispatcher.pipelines.actions import MAX_ACTIONS
+from step_app.contract.tiles import MAX_TILES
 
 _PROBLEM: Final = {
     "type": "object",
@@ -32,13 +38,14 @@ _TICKET: Final = {
 }
 _NULLABLE_NUMBER: Final = {"type": ["number", "null"]}
 _NULLABLE_TEXT: Final = {"type": ["string", "null"]}
+_STATES: Final = [state.value for state in JobState]
 _RESULT: Final = {
     "type": "object",
     "required": ["request_id", "filename", "status", "queued_at", "steps", "result", "error"],
     "properties": {
         "request_id": {"type": "string"},
         "filename": {"type": "string"},
-        "status": {"enum": ["queued", "processing", "completed", "failed", "cancelled", "expired"]},
+        "status": {"enum": _STATES},
         "queued_at": {"type": "string"},
         "started_at": _NULLABLE_TEXT,
         "completed_at": _NULLABLE_TEXT,
@@ -56,11 +63,91 @@ _RESULT: Final = {
         "error": {"type": ["object", "null"]},
     },
 }
+_BATCH_LINKS: Final = {
+    name: {"type": "string"} for name in ("batch_id", "status_url", "static_url", "zip_url")
+}
+_BATCH_REQUEST: Final = {
+    "request_id": {"type": "string"},
+    "filename": {"type": "string"},
+    "status": {"enum": [*_STATES, GONE]},
+    "status_url": {"type": "string"},
+}
+_BATCH_TICKET: Final = {
+    "type": "object",
+    "required": [*_BATCH_LINKS, "requests"],
+    "properties": {
+        **_BATCH_LINKS,
+        "requests": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": list(_BATCH_REQUEST),
+                "properties": _BATCH_REQUEST,
+            },
+        },
+    },
+}
+_BATCH_ENTRY: Final = {
+    **_BATCH_REQUEST,
+    "error": {"type": ["object", "null"]},
+    "sent": _NULLABLE_TEXT,
+    "outputs": {"type": "array", "items": {"type": "string"}},
+}
+_BATCH: Final = {
+    "type": "object",
+    "required": [*_BATCH_LINKS, "created_at", "counts", "total", "is_done", "requests"],
+    "properties": {
+        **_BATCH_LINKS,
+        "created_at": {"type": "string"},
+        "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "total": {"type": "integer"},
+        "is_done": {"type": "boolean"},
+        "requests": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": list(_BATCH_ENTRY),
+                "properties": _BATCH_ENTRY,
+            },
+        },
+    },
+}
+_PROCESS_FORM: Final = {
+    "type": "object",
+    "required": ["actions", "files"],
+    "additionalProperties": False,
+    "properties": {
+        "actions": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_ACTIONS,
+            "items": {"type": "string"},
+            "description": (
+                'JSON each: {"operations": [["resize", "200x300"], ["split", true]], '
+                '"output": "jpg" | "png" | "webp"}, or a list of such objects. Every file goes '
+                "through each, in the order given; GET /step-types tells the params."
+            ),
+        },
+        "files": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": MAX_FILES,
+            "items": {"type": "string", "format": "binary"},
+        },
+        "cache": {"enum": ["true", "false"], "default": "true"},
+    },
+}
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "pipeline": {"type": "string", "default": "default"},
     "params": {
         "type": "string",
         "description": "JSON: overrides of stage params by step id or type.",
+    },
+    "tiles": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_TILES,
+        "description": "Chunks of rows that replicas compute at once; the result is the same.",
     },
     "cache": {"enum": ["true", "false"], "default": "true"},
 }
@@ -69,7 +156,7 @@ _WAIT: Final = {
     "type": "number",
     "minimum": 0,
     "maximum": 60,
-    "description": "Hold the answer back until the job ends, for so many seconds at most.",
+    "description": "Hold the answer back until all has ended, for so many seconds at most.",
 }
 
 
@@ -83,6 +170,8 @@ def install_openapi(app: FastAPI) -> None:
             schema["paths"].update(_paths())
             schemas = schema.setdefault("components", {}).setdefault("schemas", {})
             schemas.update({"Problem": _PROBLEM, "Ticket": _TICKET, "Result": _RESULT})
+            schemas.update({"Batch": _BATCH, "BatchTicket": _BATCH_TICKET})
+            schemas.update(REQUEST_SCHEMAS)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -115,6 +204,42 @@ def _paths() -> dict[str, Any]:
                     _parameter("wait", "query", _WAIT),
                 ],
                 "responses": {**fetched, **_problems(400, 404, 410, 422)},
+            }
+        },
+        **_batch_paths(),
+    }
+
+
+def _batch_paths() -> dict[str, Any]:
+    return {
+        "/process": {
+            "post": {
+                "tags": ["batches"],
+                "summary": "Send files and operations, get a batch",
+                "operationId": "process",
+                "requestBody": {
+                    "required": True,
+                    "content": {"multipart/form-data": {"schema": _PROCESS_FORM}},
+                },
+                "responses": {
+                    "202": _ref("BatchTicket", "Accepted, all of it."),
+                    **_problems(400, 404, 413, 415, 422, 503),
+                },
+            }
+        },
+        "/batch/{batch_id}": {
+            "get": {
+                "tags": ["batches"],
+                "summary": "Fetch the state of a batch and links to its pictures",
+                "operationId": "get_batch",
+                "parameters": [
+                    _parameter("batch_id", "path", {"type": "string"}),
+                    _parameter("wait", "query", _WAIT),
+                ],
+                "responses": {
+                    "200": _ref("Batch", "As it is now, or when it had ended."),
+                    **_problems(400, 404, 422),
+                },
             }
         },
     }

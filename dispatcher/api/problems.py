@@ -18,6 +18,12 @@ _FRAMEWORK_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
     405: ("method_not_allowed", "Method not allowed"),
 }
 
+PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    status: {"description": "A problem.", "content": {PROBLEM_MEDIA_TYPE: {}}}
+    for status in (404, 410, 422)
+}
+"""What a route that reads one record may answer beside it, for the OpenAPI document."""
+
 
 def problem(
     *,

@@ -11,8 +11,8 @@ class BlobStore(Protocol):
     """Image bytes by their SHA-256.
 
     Promises of every backend: ``put`` returns once the bytes are kept; ``get`` gives exactly the
-    bytes that were put. Every ``put`` is one hold on the bytes and every ``release`` ends one;
-    bytes that nobody holds may go.
+    bytes that were put. Every ``put`` and every ``hold`` is one hold on the bytes and every
+    ``release`` ends one; bytes that nobody holds go.
     """
 
     async def start(self) -> None:
@@ -33,6 +33,10 @@ class BlobStore(Protocol):
         Raises:
             BlobMissingError: they are not kept.
         """
+        ...
+
+    def hold(self, digest: str) -> bool:
+        """Add one hold on bytes that are kept; False when they are not."""
         ...
 
     async def release(self, digest: str) -> None:

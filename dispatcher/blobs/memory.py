@@ -31,6 +31,13 @@ class MemoryBlobStore:
         except KeyError as exc:
             raise BlobMissingError(digest) from exc
 
+    def hold(self, digest: str) -> bool:
+        """Add one hold on bytes that are kept; False when they are not."""
+        if digest not in self._holds:
+            return False
+        self._holds[digest] += 1
+        return True
+
     async def release(self, digest: str) -> None:
         """End one hold."""
         holds = self._holds.get(digest, 0) - 1

@@ -1,19 +1,22 @@
 """Takes jobs off the queue while replicas have room for them: the thin loop.
 
-Jobs wait in the queue, where they are counted, ordered and bounded, and not in the pools: only
-as many are taken as the ready replicas can have in work or next in line.
+Jobs wait in the queue, where they are counted, ordered and bounded, and not in the pools: of
+each lane only as many are taken as the ready replicas of its pipeline can have in work or next
+in line. A pipeline without replicas so holds up no other.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
-from dispatcher.errors import GoneError, NotFoundError
+from dispatcher.errors import GoneError, NotFoundError, UnknownPipelineError
 from dispatcher.execution.executor import Executor
 from dispatcher.jobs import Job, JobError
+from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.directory import PoolDirectory
 from dispatcher.queues.base import JobQueue, Lease
 from dispatcher.results.base import ResultStore
@@ -38,50 +41,87 @@ class Consumer:
         queue: JobQueue,
         results: ResultStore,
         executor: Executor,
+        pipelines: PipelineStore,
         pools: PoolDirectory,
         figures: Figures,
         on_ended: OnEnded,
+        on_void: Callable[[Job], None],
     ) -> None:
         self._queue = queue
         self._results = results
         self._executor = executor
+        self._pipelines = pipelines
         self._pools = pools
         self._figures = figures
         self._on_ended = on_ended
+        self._on_void = on_void
         self._running: set[asyncio.Task[None]] = set()
+        self._carried: Counter[str] = Counter()
+        """How many jobs of each lane run."""
+        self._starved_since: dict[str, float] = {}
 
     async def run(self) -> None:
         """Take and run jobs until cancelled; jobs in flight are then given back."""
         try:
             while True:
-                await self._wait_for_room()
-                lease = await self._queue.reserve()
+                self._forget_served()
+                lanes = [lane for lane in self._queue.lanes() if self._has_room(lane)]
+                lease = await self._queue.reserve(lanes)
+                if lease is None:
+                    await self._wait_for_change()
+                    continue
                 task = asyncio.create_task(self._carry(lease))
                 self._running.add(task)
-                task.add_done_callback(self._forget)
+                self._carried[lease.lane] += 1
+                task.add_done_callback(partial(self._forget, lane=lease.lane))
         finally:
             for task in self._running:
                 task.cancel()
             await asyncio.gather(*self._running, return_exceptions=True)
 
-    async def _wait_for_room(self) -> None:
-        """Wait until a replica has room; give up on that when none has been ready for long.
+    def _has_room(self, lane: str) -> bool:
+        """Say whether a job of a lane may be taken.
 
-        Jobs that are then taken wait in their pool and fail with ``no_capacity``: every accepted
-        job ends.
+        While a pool of its pipeline has no ready replica, none is; but not for ever: jobs that
+        are then taken wait in their pool and fail with ``no_capacity``. Every accepted job ends.
         """
-        starved_at = time.monotonic() + STARVED_AFTER_S
-        while (slots := self._pools.slots()) <= len(self._running):
-            if slots:
-                starved_at = time.monotonic() + STARVED_AFTER_S
-            elif time.monotonic() >= starved_at:
-                return
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._pools.room.wait()
+        slots = self._slots(lane)
+        if all(slots):  # so are none: the jobs of a deleted pipeline end at once
+            return not slots or self._carried[lane] < sum(slots)
+        since = self._starved_since.setdefault(lane, time.monotonic())
+        return time.monotonic() - since >= STARVED_AFTER_S
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
+    def _forget_served(self) -> None:
+        """Take note of lanes that starve no more, also of those in which no job waits."""
+        for lane in [lane for lane in self._starved_since if all(self._slots(lane))]:
+            del self._starved_since[lane]
+
+    def _slots(self, lane: str) -> list[int]:
+        """Return the slots of each pool of a lane's pipeline; nothing when it was deleted."""
+        try:
+            steps = {str(stage.key) for stage in self._pipelines.find(lane).stages}
+        except UnknownPipelineError:
+            return []
+        return [self._pools.get(step).slots for step in steps]
+
+    async def _wait_for_change(self) -> None:
+        """Wait until a job came, a replica may have room again, or a second has passed."""
+        waits = [
+            asyncio.ensure_future(self._queue.wait_for_more()),
+            asyncio.ensure_future(self._pools.room.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    def _forget(self, task: asyncio.Task[None], *, lane: str) -> None:
         self._running.discard(task)
+        self._carried[lane] -= 1
+        if not self._carried[lane]:
+            del self._carried[lane]
         self._pools.room.notify()
 
     async def _carry(self, lease: Lease) -> None:
@@ -111,6 +151,8 @@ class Consumer:
         # the other way round would lose it.
         if await self._results.save(ended):
             self._figures.count_ended(ended)
+        else:
+            self._on_void(ended)
         await self._queue.ack(lease)
         await self._on_ended(ended)
 

@@ -1,132 +1,163 @@
 """Carries one job through the stages of its pipeline."""
 
-import asyncio
-import random
+import hashlib
 import time
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dispatcher.blobs.base import BlobMissingError, BlobStore
-from dispatcher.errors import (
-    AttemptError,
-    AttemptTimeoutError,
-    ReplicaLostError,
-    UnknownPipelineError,
-)
-from dispatcher.execution.retry import GiveUp, RetryPolicy, decide
-from dispatcher.jobs import Job, JobError, StageRun
-from dispatcher.pipelines.model import Stage, join_revisions
+from dispatcher.errors import UnknownPipelineError
+from dispatcher.execution.attempts import Attempts, GaveUpError
+from dispatcher.execution.pieces import Piece
+from dispatcher.execution.plan import Segment, plan
+from dispatcher.execution.segments import SegmentRunner, merge_runs
+from dispatcher.execution.stage_cache import StageCache
+from dispatcher.execution.together import together
+from dispatcher.jobs import Job, JobError, Output, StageRun
+from dispatcher.pipelines.model import Pipeline, join_revisions
+from dispatcher.pipelines.operations import pipeline_for
 from dispatcher.pipelines.store import PipelineStore
-from dispatcher.pools.directory import PoolDirectory
-from dispatcher.pools.parcel import Answer
-from step_app.contract import BatchItem
-
-NO_CAPACITY_TIMEOUT_S: Final = 60.0
-"""How long a stage waits for a replica that can take it before the job fails."""
+from step_app.contract.step_types import STEP_TYPES
 
 
-@dataclass(frozen=True, slots=True)
-class _StageOutcome:
-    run: StageRun
-    answer: Answer
+@dataclass(slots=True)
+class _Progress:
+    """How far a job has come."""
 
-
-class _StageFailedError(Exception):
-    """A stage gave up; ends the job."""
-
-    def __init__(self, error: JobError, attempts: int) -> None:
-        super().__init__(error.code)
-        self.error = error
-        self.attempts = attempts
+    pieces: Sequence[Piece]
+    runs: list[StageRun] = field(default_factory=list)
+    revisions: list[str] = field(default_factory=list)
+    data: Mapping[str, Any] | None = None
+    """What the last stage said of the image, where no stage makes a picture."""
+    has_pictures: bool = False
 
 
 class Executor:
-    """Runs jobs; knows how often an item may be tried and what an answer must look like."""
+    """Runs jobs: every stage in its pool, one segment after the other."""
 
     def __init__(
         self,
         *,
         pipelines: PipelineStore,
-        pools: PoolDirectory,
         blobs: BlobStore,
-        policy: RetryPolicy,
-        jitter: random.Random,
+        attempts: Attempts,
+        cache: StageCache,
     ) -> None:
         self._pipelines = pipelines
-        self._pools = pools
         self._blobs = blobs
-        self._policy = policy
-        self._jitter = jitter
+        self._attempts = attempts
+        self._cache = cache
 
     async def run(self, job: Job) -> Job:
-        """Return the job as it ended: completed or failed."""
-        outcomes: list[_StageOutcome] = []
-        attempts = 0
+        """Return the job as it ended, completed or failed; its pictures are kept."""
+        progress = _Progress(pieces=[])
         try:
-            pipeline = self._pipelines.get(job.pipeline_id)
-            image = await self._blobs.get(job.digest)
-            for stage in pipeline.stages:
-                outcome = await self._run_stage(stage, job, image)
-                outcomes.append(outcome)
-                attempts = max(attempts, outcome.run.attempts)
-        except _StageFailedError as exc:
-            runs = tuple(outcome.run for outcome in outcomes)
-            return job.failed(time.time(), exc.error, stages=runs, attempts=exc.attempts)
+            pipeline = self._pipeline_of(job)
+            progress.pieces = [_first_piece(job, await self._blobs.get(job.digest))]
+            for segment in plan(pipeline, job):
+                await self._pass(segment, job, progress)
+        except GaveUpError as exc:
+            return job.failed(
+                time.time(), exc.error, stages=tuple(progress.runs), attempts=exc.attempts
+            )
         except UnknownPipelineError:
             error = JobError(code="unknown_pipeline", detail="The pipeline was deleted.")
-            return job.failed(time.time(), error, attempts=attempts)
+            return _failed(job, error, progress)
         except BlobMissingError:
             error = JobError(code="input_missing", detail="The image is no longer kept.")
-            return job.failed(time.time(), error, attempts=attempts)
+            return _failed(job, error, progress)
         return job.completed(
             time.time(),
-            result=outcomes[-1].answer.result,
-            stages=tuple(outcome.run for outcome in outcomes),
-            revision=join_revisions(outcome.answer.revision for outcome in outcomes),
-            attempts=attempts,
+            result=progress.data,
+            outputs=await self._keep(pipeline, progress),
+            stages=tuple(progress.runs),
+            revision=join_revisions(progress.revisions),
+            attempts=max((run.attempts for run in progress.runs), default=0),
         )
 
-    async def _run_stage(self, stage: Stage, job: Job, image: bytes) -> _StageOutcome:
-        """Try a stage until it is answered, judged, or given up."""
-        params = job.overrides.get(stage.key.step_id, {})
-        item = BatchItem(id=job.id, filename=job.filename, image=image, params=params)
-        failed_at: list[str] = []
-        attempts, tries, alone = 0, 0, False
-        give_up_at = time.monotonic() + NO_CAPACITY_TIMEOUT_S
-        while True:
-            try:
-                # Looked up for every try: a record that was gone for a moment has a new pool.
-                pool = self._pools.get(str(stage.key))
-                answer = await pool.process(
-                    item,
-                    avoid=failed_at,
-                    alone=alone,
-                    patience_s=max(0.0, give_up_at - time.monotonic()),
+    def _pipeline_of(self, job: Job) -> Pipeline:
+        if job.operations:
+            return pipeline_for(job.operations, self._pipelines)
+        return self._pipelines.find(job.pipeline_id)
+
+    async def _pass(self, segment: Segment, job: Job, progress: _Progress) -> None:
+        runner = SegmentRunner(job, attempts=self._attempts, cache=self._cache)
+        if not segment.output:
+            await self._look(segment, runner, progress)
+            return
+        passed = await together(runner.run(segment, piece) for piece in progress.pieces)
+        progress.pieces = [made for one in passed for made in one.pieces]
+        progress.runs += merge_runs([one.runs for one in passed])
+        answered = next((one.revision for one in passed if one.revision), None)
+        for stage in segment.stages:
+            progress.revisions.append(stage.model_revision if answered is None else answered)
+        progress.has_pictures = True
+
+    async def _look(self, segment: Segment, runner: SegmentRunner, progress: _Progress) -> None:
+        """Run a stage that gives data on every picture; it changes none of them."""
+        found = await together(runner.run_data(segment, piece) for piece in progress.pieces)
+        stage = segment.stages[0]
+        progress.runs.append(
+            max(
+                (
+                    StageRun(
+                        step_id=stage.step_id,
+                        type=stage.type,
+                        duration_s=attempted.answer.duration_s,
+                        replica=attempted.answer.replica_url,
+                        attempts=attempted.attempts,
+                    )
+                    for _, attempted in found
+                ),
+                key=lambda run: run.duration_s,
+            )
+        )
+        progress.revisions.append(found[0][1].answer.revision)
+        if progress.has_pictures:
+            progress.pieces = [
+                replace(piece, data={**piece.data, **_without_name(data)})
+                for piece, (data, _) in zip(progress.pieces, found, strict=True)
+            ]
+        else:
+            progress.data = found[0][0]
+
+    async def _keep(self, pipeline: Pipeline, progress: _Progress) -> tuple[Output, ...]:
+        """Put the pictures into the blob store, one hold each."""
+        if not progress.has_pictures:
+            return ()
+        is_split = any(STEP_TYPES[stage.type].output == "images" for stage in pipeline.stages)
+        outputs = []
+        for number, piece in enumerate(progress.pieces):
+            digest = hashlib.sha256(piece.image).hexdigest()
+            await self._blobs.put(digest, piece.image)
+            outputs.append(
+                Output(
+                    digest=digest,
+                    media_type=piece.media_type,
+                    width=piece.width,
+                    height=piece.height,
+                    data=piece.data,
+                    piece=number if is_split else None,
                 )
-            except AttemptError as exc:
-                attempts += exc.uses_attempt
-                tries += 1
-                alone = alone or isinstance(exc, ReplicaLostError | AttemptTimeoutError)
-                failed_at.append(exc.replica_url)
-                decision = decide(
-                    exc,
-                    attempts=attempts,
-                    tries=tries,
-                    policy=self._policy,
-                    jitter=self._jitter,
-                )
-                if isinstance(decision, GiveUp):
-                    raise _StageFailedError(decision.error, attempts) from exc
-                await asyncio.sleep(decision.delay_s)
-            else:
-                return _StageOutcome(answer=answer, run=_describe(stage, answer, attempts + 1))
+            )
+        return tuple(outputs)
 
 
-def _describe(stage: Stage, answer: Answer, attempts: int) -> StageRun:
-    return StageRun(
-        step_id=stage.key.step_id,
-        type=stage.type,
-        duration_s=answer.duration_s,
-        replica=answer.replica_url,
-        attempts=attempts,
+def _first_piece(job: Job, image: bytes) -> Piece:
+    return Piece(
+        image=image,
+        media_type=job.media_type,
+        width=job.width,
+        height=job.height,
+        # A job that shares no result shares no stage, either.
+        lineage=None if job.result_key is None else job.digest,
     )
+
+
+def _failed(job: Job, error: JobError, progress: _Progress) -> Job:
+    return job.failed(time.time(), error, stages=tuple(progress.runs), attempts=0)
+
+
+def _without_name(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name != "filename"}

@@ -3,18 +3,26 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from cachetools import LRUCache
 
+from dispatcher.jobs import Output
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class CachedResult:
     """A result and the model revision that gave it."""
 
-    result: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+    outputs: tuple[Output, ...]
     revision: str
-    size_bytes: int
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """Size of the result as JSON; the pictures are in the blob store."""
+        return len(json.dumps(self.result))
 
 
 class ResultCache:
@@ -34,11 +42,18 @@ class ResultCache:
         """Return the result kept under a key, and mark it as used."""
         return None if key is None else self._results.get(key)
 
-    def put(self, key: str, result: Mapping[str, Any], revision: str) -> None:
-        """Keep a good result; the least recently used one goes when there is no space."""
-        if self._max_size:
-            size_bytes = len(json.dumps(result))
-            self._results[key] = CachedResult(result, revision, size_bytes)
+    def put(self, key: str, result: CachedResult) -> list[CachedResult]:
+        """Keep a good result; return those that had to go for it."""
+        if not self._max_size:
+            return [result]
+        gone = []
+        replaced = self._results.pop(key, None)
+        if replaced is not None:
+            gone.append(replaced)
+        while len(self._results) >= self._max_size:
+            gone.append(self._results.popitem()[1])
+        self._results[key] = result
+        return gone
 
     def __len__(self) -> int:
         return len(self._results)

@@ -23,7 +23,7 @@ from dispatcher.errors import (
     WrongFieldKindError,
 )
 
-FIELD_NAMES: Final = frozenset({"image", "pipeline", "params", "cache", "timeout_s"})
+FIELD_NAMES: Final = frozenset({"image", "pipeline", "params", "tiles", "cache", "timeout_s"})
 MAX_PARTS: Final = 9
 MAX_FIELD_BYTES: Final = 64 * 1024
 MAX_FORM_OVERHEAD_BYTES: Final = 1024 * 1024
@@ -74,8 +74,8 @@ class FormReader:
         self._target: ImagePart | bytearray | None = None
         self._parts = 0
         self._overhead_bytes = 0
-        # Latin-1 decodes any header; _open makes UTF-8 of a file name as far as it is that.
-        self._parser = PushMultipartParser(_boundary(content_type), header_charset="latin-1")
+        # Latin-1 decodes any header; file_name_of makes UTF-8 of a name as far as it is that.
+        self._parser = PushMultipartParser(boundary_of(content_type), header_charset="latin-1")
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -127,11 +127,7 @@ class FormReader:
         self._parts += 1
         if self._parts > MAX_PARTS:
             raise TooManyPartsError(f"At most {MAX_PARTS} parts are taken.")
-        encoding = part.header("Content-Transfer-Encoding", "binary").strip().lower()
-        if encoding not in _PLAIN_ENCODINGS:
-            raise MalformedMultipartError("Content-Transfer-Encoding is not decoded.")
-        if part.content_type is not None and part.content_type.startswith("multipart/"):
-            raise MalformedMultipartError("A part may not be multipart itself.")
+        check_part(part)
         name = part.name or ""
         if name not in FIELD_NAMES:
             # Told at the end, when it is known whether the image itself is missing.
@@ -145,7 +141,7 @@ class FormReader:
             raise DuplicateFieldError(f"The field {name} was sent twice.")
         if name == "image":
             self._has_image = True
-            self._image.filename = part.filename.encode("latin-1").decode(errors="replace")
+            self._image.filename = file_name_of(part)
             self._target = self._image
         else:
             self._target = self._texts[name] = bytearray()
@@ -159,16 +155,39 @@ class FormReader:
                 raise FieldTooLargeError(f"A text field has at most {MAX_FIELD_BYTES} bytes.")
 
 
+def boundary_of(content_type: bytes) -> bytes:
+    """Return the boundary that a Content-Type names.
+
+    Raises:
+        MalformedMultipartError: there is none that can be used, or more than one.
+    """
+    found = _BOUNDARY.search(content_type)
+    if found is None or len(_BOUNDARY_NAME.findall(content_type)) > 1:
+        raise MalformedMultipartError("The Content-Type has no valid boundary.")
+    return found[2]
+
+
+def check_part(part: MultipartSegment) -> None:
+    """Return when the content of a part can be taken as it is.
+
+    Raises:
+        MalformedMultipartError: it is encoded, or a form itself.
+    """
+    encoding = part.header("Content-Transfer-Encoding", "binary").strip().lower()
+    if encoding not in _PLAIN_ENCODINGS:
+        raise MalformedMultipartError("Content-Transfer-Encoding is not decoded.")
+    if part.content_type is not None and part.content_type.startswith("multipart/"):
+        raise MalformedMultipartError("A part may not be multipart itself.")
+
+
+def file_name_of(part: MultipartSegment) -> str:
+    """Return the file name of a part whose headers were decoded as Latin-1."""
+    return str(part.filename).encode("latin-1").decode(errors="replace")
+
+
 def _decode(name: str, text: bytearray) -> str:
     try:
         return text.decode()
     except UnicodeDecodeError as exc:
         error = InvalidParamsError if name == "params" else MalformedMultipartError
         raise error("A text field is not UTF-8.") from exc
-
-
-def _boundary(content_type: bytes) -> bytes:
-    found = _BOUNDARY.search(content_type)
-    if found is None or len(_BOUNDARY_NAME.findall(content_type)) > 1:
-        raise MalformedMultipartError("The Content-Type has no valid boundary.")
-    return found[2]

@@ -16,7 +16,7 @@ from dispatcher.errors import (
     ImageTooLargeError,
     UnsupportedImageTypeError,
 )
-from step_app.contract import MAX_PIXELS, MAX_SIDE
+from step_app.contract.limits import MAX_PIXELS, MAX_SIDE
 
 _MAX_JPEG_SEGMENTS: Final = 1000
 _MAX_JPEG_GAP_BYTES: Final = 64 * 1024

@@ -3,19 +3,20 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dispatcher.blobs.base import BlobStore
 from dispatcher.errors import DrainingError, OverloadedError, RequestError
 from dispatcher.intake.admission import MIN_RETRY_AFTER_S, admit, retry_after_s
-from dispatcher.intake.cache import ResultCache
+from dispatcher.intake.cache import CachedResult, ResultCache
 from dispatcher.intake.coalescing import Coalescing, Flight
 from dispatcher.intake.digest import coalescing_key, result_key
-from dispatcher.intake.sniffing import sniff
+from dispatcher.intake.sniffing import ImageKind, sniff
 from dispatcher.intake.upload import Upload
-from dispatcher.jobs import Job, JobState
-from dispatcher.pipelines.overrides import parse_overrides
+from dispatcher.jobs import Job, JobState, OperationSpec
+from dispatcher.pipelines.model import Pipeline
+from dispatcher.pipelines.overrides import Overrides, parse_overrides, with_tiles
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.queues.base import JobQueue, QueueFullError
 from dispatcher.results.base import ResultStore
@@ -28,6 +29,7 @@ class SubmitOptions:
 
     pipeline: str = "default"
     params: str | None = None
+    tiles: int | None = None
     use_cache: bool = True
 
 
@@ -64,62 +66,72 @@ class Intake:
         Raises:
             RequestError: it was not accepted, and nothing of it is kept.
         """
-        if self._is_draining():
-            raise DrainingError(retry_after_s=MIN_RETRY_AFTER_S)
+        self.check_open()
         pipeline = self._pipelines.get(options.pipeline)
         overrides = parse_overrides(options.params, pipeline)
-        job = Job(
-            id=str(uuid.uuid4()),
+        if options.tiles is not None:
+            overrides = with_tiles(overrides, pipeline, options.tiles)
+        job = new_job(
             filename=upload.filename,
             digest=upload.digest,
-            pipeline_id=pipeline.id,
-            queued_at=time.time(),
+            pipeline=pipeline,
             overrides=overrides,
-            result_key=(
-                result_key(upload.digest, pipeline, overrides) if options.use_cache else None
-            ),
-            expected_revision=pipeline.revision,
+            use_cache=options.use_cache,
         )
         if not options.use_cache:
-            await self._enqueue(job, _sniffed(upload))
+            await self._enqueue(*_sniffed(job, upload))
             self._figures.count_accepted(CacheOutcome.BYPASS)
             return job
-        cached = self._cache.get(job.result_key)
-        if cached is not None:
-            answered = job.served_from_cache(cached.result, cached.revision)
-            await self._results.add(answered)
-            self._figures.count_accepted(CacheOutcome.HIT)
-            self._figures.count_ended(answered)
+        answered = await self.answer_from_cache(job)
+        if answered is not None:
             return answered
         key = coalescing_key(upload.digest, pipeline, overrides)
         flight = self._coalescing.find(key)
         if flight is not None:
-            return await self._follow(flight, job)
-        image = _sniffed(upload)
+            return await self.follow(flight, job)
+        job, image = _sniffed(job, upload)
         await self._lead(self._coalescing.take_off(key, job.id), job, image)
         return job
+
+    def check_open(self) -> None:
+        """Return when new work is taken.
+
+        Raises:
+            DrainingError: the service is about to end.
+        """
+        if self._is_draining():
+            raise DrainingError(retry_after_s=MIN_RETRY_AFTER_S)
+
+    async def answer_from_cache(self, job: Job) -> Job | None:
+        """Return the job as answered by an earlier result; None when there is none."""
+        cached = self._cache.get(job.result_key)
+        if cached is None or not await self._hold_outputs(cached):
+            return None
+        answered = job.served_from_cache(cached.result, cached.outputs, cached.revision)
+        await self._results.add(answered)
+        self._figures.count_accepted(CacheOutcome.HIT)
+        self._figures.count_ended(answered)
+        return answered
 
     async def settle(self, job: Job) -> None:
         """Take note that a job has ended: keep a good result, answer those who waited for it."""
         if (
             job.state is JobState.COMPLETED
-            and job.result is not None
             and job.result_key is not None
             # Another revision than the key names may have answered during a roll-out.
             and job.revision == job.expected_revision
         ):
-            self._cache.put(job.result_key, job.result, job.revision)
+            await self._keep(job.result_key, job)
         for follower in self._coalescing.land(job.id, outcome=job):
             await self._settle_follower(follower, job)
         await self._blobs.release(job.digest)
 
-    async def _settle_follower(self, follower: Job, leader: Job) -> None:
-        settled = follower.settled_like(leader)
-        if await self._results.save(settled):
-            self._figures.count_ended(settled)
+    async def follow(self, flight: Flight, job: Job) -> Job:
+        """Wait for the leader to be accepted, then for its result, instead of being queued.
 
-    async def _follow(self, flight: Flight, job: Job) -> Job:
-        """Wait for the leader to be accepted, then for its result, instead of being queued."""
+        Raises:
+            RequestError: the leader was refused.
+        """
         job = replace(job, coalesced=True)
         await asyncio.shield(flight.accepted)
         await self._results.add(job)
@@ -131,40 +143,121 @@ class Intake:
             await self._settle_follower(job, flight.outcome)
         return job
 
+    def admit(self) -> None:
+        """Return when jobs may be queued.
+
+        Raises:
+            OverloadedError: the queue is full.
+        """
+        admit(
+            depth=self._queue.depth(),
+            capacity=self._queue.capacity,
+            drain_rate=self._figures.drain_rate(),
+        )
+
+    async def enqueue(self, jobs: Sequence[Job]) -> None:
+        """Queue jobs of one pipeline, whose images are held already: all of them or none.
+
+        Raises:
+            OverloadedError: the queue is full.
+        """
+        try:
+            for job in jobs:
+                await self._results.add(job)
+            depth = await self._queue.put([job.id for job in jobs], lane=jobs[0].pipeline_id)
+        except BaseException as exc:  # also when the client leaves meanwhile
+            for job in jobs:
+                await self._results.discard(job.id)
+            if isinstance(exc, QueueFullError):
+                after_s = retry_after_s(self._queue.depth(), self._figures.drain_rate())
+                raise OverloadedError(retry_after_s=after_s) from exc
+            raise
+        self._figures.note_queued(len(jobs), depth=depth)
+
+    async def _keep(self, key: str, job: Job) -> None:
+        kept = CachedResult(job.result, job.outputs, job.revision)
+        if self._cache.max_size and await self._hold_outputs(kept):
+            for dropped in self._cache.put(key, kept):
+                for output in dropped.outputs:
+                    await self._blobs.release(output.digest)
+
+    async def _hold_outputs(self, result: CachedResult) -> bool:
+        """Hold the pictures of a result for one more owner; False when one is gone."""
+        for number, output in enumerate(result.outputs):
+            if not self._blobs.hold(output.digest):
+                for held in result.outputs[:number]:
+                    await self._blobs.release(held.digest)
+                return False
+        return True
+
+    async def _settle_follower(self, follower: Job, leader: Job) -> None:
+        settled = follower.settled_like(leader)
+        for output in settled.outputs:
+            self._blobs.hold(output.digest)
+        if await self._results.save(settled):
+            self._figures.count_ended(settled)
+            return
+        for output in settled.outputs:
+            await self._blobs.release(output.digest)
+
     async def _lead(self, flight: Flight, job: Job, image: bytes) -> None:
         try:
             await self._enqueue(job, image)
         except BaseException as exc:
-            self._coalescing.land(job.id, outcome=None)
-            again = OverloadedError(retry_after_s=MIN_RETRY_AFTER_S)
-            flight.accepted.set_exception(exc if isinstance(exc, RequestError) else again)
+            self.ground(flight, job, exc)
             raise
+        self.lift(flight)
+
+    def lift(self, flight: Flight) -> None:
+        """Take note that the leader of a flight is in the queue."""
         flight.accepted.set_result(None)
         self._figures.count_accepted(CacheOutcome.MISS)
 
+    def ground(self, flight: Flight, leader: Job, reason: BaseException) -> None:
+        """Refuse those who follow a leader that was refused."""
+        self._coalescing.land(leader.id, outcome=None)
+        again = OverloadedError(retry_after_s=MIN_RETRY_AFTER_S)
+        flight.accepted.set_exception(reason if isinstance(reason, RequestError) else again)
+
     async def _enqueue(self, job: Job, image: bytes) -> None:
-        depth, capacity = self._queue.depth(), self._queue.capacity
-        drain_rate = self._figures.drain_rate()
-        admit(
-            depth=depth,
-            capacity=capacity,
-            drain_rate=drain_rate,
-        )
+        self.admit()
         await self._blobs.put(job.digest, image)
         try:
-            await self._results.add(job)
-            depth = await self._queue.put(job.id)
-        except BaseException as exc:  # also when the client leaves meanwhile
-            await self._results.discard(job.id)
+            await self.enqueue([job])
+        except BaseException:
             await self._blobs.release(job.digest)
-            if isinstance(exc, QueueFullError):
-                raise OverloadedError(retry_after_s=retry_after_s(depth, drain_rate)) from exc
             raise
-        self._figures.note_depth(depth)
 
 
-def _sniffed(upload: Upload) -> bytes:
+def new_job(
+    *,
+    filename: str,
+    digest: str,
+    pipeline: Pipeline,
+    overrides: Overrides,
+    operations: Sequence[OperationSpec] = (),
+    use_cache: bool = True,
+) -> Job:
+    """Return a job that nobody knows of yet."""
+    return Job(
+        id=str(uuid.uuid4()),
+        filename=filename,
+        digest=digest,
+        pipeline_id=pipeline.id,
+        queued_at=time.time(),
+        overrides=overrides,
+        operations=tuple(operations),
+        result_key=result_key(digest, pipeline, overrides) if use_cache else None,
+        expected_revision=pipeline.revision,
+    )
+
+
+def described(job: Job, kind: ImageKind) -> Job:
+    """Return a job with what the header of its image says."""
+    return replace(job, media_type=kind.media_type, width=kind.width, height=kind.height)
+
+
+def _sniffed(job: Job, upload: Upload) -> tuple[Job, bytes]:
     """Return the image's bytes, once their header says that they are one."""
     image = upload.image()
-    sniff(image)
-    return image
+    return described(job, sniff(image)), image

@@ -13,7 +13,7 @@ from dispatcher.errors import (
     UnsupportedMediaTypeError,
 )
 from dispatcher.intake.multipart import MAX_FORM_OVERHEAD_BYTES, FormReader, ImagePart
-from step_app.contract import MAX_IMAGE_BYTES
+from step_app.contract.limits import MAX_IMAGE_BYTES
 
 _MAX_FILENAME: Final = 255
 _MAX_LENGTH_DIGITS: Final = 18

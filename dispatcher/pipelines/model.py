@@ -23,10 +23,20 @@ class Stage:
     """One stage: a step and the params it was configured with."""
 
     key: StepKey
+    """Names its pool."""
     type: str
     params: Mapping[str, Any]
     model_revision: str = ""
     """As its replicas reported; empty until the first of them was ready."""
+    id: str = ""
+    """Its own id in a chain that a job brings along; else the step's."""
+    is_hosted: bool = False
+    """Whether a pool that runs any cheap type runs it, and has to be told type and params."""
+
+    @property
+    def step_id(self) -> str:
+        """Return its id within the pipeline."""
+        return self.id or self.key.step_id
 
 
 @dataclass(frozen=True)
@@ -35,6 +45,8 @@ class Pipeline:
 
     id: str
     stages: tuple[Stage, ...]
+    name: str | None = None
+    """What a client called it; it may be named so instead of by its id."""
 
     @cached_property
     def revision(self) -> str:
@@ -71,14 +83,19 @@ def join_revisions(revisions: Iterable[str]) -> str:
 
 
 def _identity(pipeline: Pipeline, overrides: Mapping[str, Mapping[str, Any]]) -> str | None:
-    if any(not stage.model_revision for stage in pipeline.stages):
+    stages = [stage_identity(stage, overrides) for stage in pipeline.stages]
+    return None if None in stages else f"[{','.join(str(stage) for stage in stages)}]"
+
+
+def stage_identity(stage: Stage, overrides: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return what decides the result of one stage, beside the picture: type, params, revision.
+
+    ``tiles`` is no part of it: it changes who computes, not what comes out. None while the
+    revision is unknown.
+    """
+    if not stage.model_revision:
         return None
-    stages = [
-        [
-            stage.type,
-            {**stage.params, **overrides.get(stage.key.step_id, {})},
-            stage.model_revision,
-        ]
-        for stage in pipeline.stages
-    ]
-    return json.dumps(stages, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    params = {**stage.params, **overrides.get(stage.step_id, {})}
+    params.pop("tiles", None)
+    identity = [stage.type, params, stage.model_revision]
+    return json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)

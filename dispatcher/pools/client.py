@@ -19,15 +19,15 @@ from dispatcher.errors import (
     ReplicaFailedError,
     ReplicaLostError,
 )
-from step_app.contract import (
+from step_app.contract.frames import (
     BATCH_MEDIA_TYPE,
-    MAX_REPLY_BYTES,
     BatchItem,
     BatchReply,
     ContractError,
     decode_reply,
     encode_batch,
 )
+from step_app.contract.limits import MAX_REPLY_BYTES
 
 _OK = 200
 _NO_REPORT = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)

@@ -51,10 +51,10 @@ class PoolDirectory:
         """Return how many items all ready replicas may have together."""
         return sum(pool.slots for pool in self._pools.values())
 
-    async def wait_all_ready(self, count: int) -> None:
-        """Wait until at least so many replicas are known and all of them are ready."""
+    async def wait_all_ready(self, step: str, count: int) -> None:
+        """Wait until at least so many replicas of a step are known and all of them are ready."""
         while True:
-            replicas = self.replicas()
+            replicas = self.get(step).replicas
             if len(replicas) >= count and all(replica.is_ready for replica in replicas):
                 return
             await asyncio.sleep(_READY_POLL_S)

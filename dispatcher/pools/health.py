@@ -33,9 +33,13 @@ class HealthPolicy:
     min_attempt_timeout_s: float = 10.0
     max_attempt_timeout_s: float = 60.0
     attempt_timeout_factor: float = 8.0
+    attempt_s_per_byte: float = 2e-6
+    """Time that each byte of pixels may take beside that: six times the slowest operation's."""
 
 
-def attempt_timeout_s(replica: Replica, policy: HealthPolicy, *, work: int) -> float:
+def attempt_timeout_s(
+    replica: Replica, policy: HealthPolicy, *, work: int, weight_bytes: int = 0
+) -> float:
     """Return how long an answer may take: a multiple of what this replica usually needs.
 
     A process that is dead or stopped is noticed by its connection and by probes, much sooner; this
@@ -46,11 +50,13 @@ def attempt_timeout_s(replica: Replica, policy: HealthPolicy, *, work: int) -> f
         replica: which has to answer.
         policy: the numbers.
         work: items that it has to compute until then, those of an earlier request included.
+        weight_bytes: about how many bytes of pixels these are, where that is known.
     """
+    extra_s = weight_bytes * policy.attempt_s_per_byte
     if replica.ewma_item_s is None:
-        return policy.max_attempt_timeout_s
+        return policy.max_attempt_timeout_s + extra_s
     usual = replica.ewma_item_s * work * policy.attempt_timeout_factor
-    return min(max(usual, policy.min_attempt_timeout_s), policy.max_attempt_timeout_s)
+    return min(max(usual, policy.min_attempt_timeout_s), policy.max_attempt_timeout_s) + extra_s
 
 
 def should_eject(

@@ -26,12 +26,12 @@ from dispatcher.pools.health import FailureKind, HealthPolicy, attempt_timeout_s
 from dispatcher.pools.parcel import Answer, Parcel
 from dispatcher.pools.replica import Replica
 from dispatcher.pools.replies import read_reply
-from step_app.contract import BatchReply
+from step_app.contract.frames import BatchReply
 
 _log = logging.getLogger(__name__)
 _MAX_REQUESTS: Final = 2
 _MAX_REQUEST_BYTES: Final = 64 * 1024 * 1024
-"""Images of one request together; a single one may be larger."""
+"""Images of one request, or the pixels that they become; a single one may be larger."""
 
 OnFailure = Callable[["Lane", FailureKind], None]
 """Called with the lane after a failed request, and what was seen of the replica."""
@@ -102,8 +102,8 @@ class Lane:
                 return
             wanted = self._take_batch()
             if wanted:
-                work = len(wanted) + sum(map(len, self._requests.values()))
-                request = asyncio.create_task(self._send(wanted, work))
+                before = [parcel for batch in self._requests.values() for parcel in batch]
+                request = asyncio.create_task(self._send(wanted, [*before, *wanted]))
                 self._requests[request] = wanted
 
     def _take_batch(self) -> list[Parcel]:
@@ -112,7 +112,7 @@ class Lane:
         size_bytes = 0
         while self._waiting and len(batch) < self.replica.max_batch_size:
             parcel = self._waiting[0]
-            size_bytes += len(parcel.item.image)
+            size_bytes += parcel.size_bytes
             if batch and (parcel.alone or size_bytes > _MAX_REQUEST_BYTES):
                 break
             self._waiting.popleft()
@@ -125,13 +125,19 @@ class Lane:
                 break
         return batch
 
-    async def _send(self, batch: list[Parcel], work: int) -> None:
+    async def _send(self, batch: list[Parcel], work: list[Parcel]) -> None:
+        """Send a batch; the replica has to do all of ``work`` until it can answer."""
         started = time.monotonic()
         try:
             reply = await self._client.send(
                 self.replica.url,
                 [parcel.item for parcel in batch],
-                timeout_s=attempt_timeout_s(self.replica, self._policy, work=work),
+                timeout_s=attempt_timeout_s(
+                    self.replica,
+                    self._policy,
+                    work=len(work),
+                    weight_bytes=sum(parcel.weight_bytes for parcel in work),
+                ),
             )
         except AttemptError as exc:
             self._handle_failure(batch, exc)
@@ -140,7 +146,8 @@ class Lane:
             self._handle_failure(batch, ReplicaFailedError(f"the request broke: {exc!r}"))
         else:
             if self._land():
-                self._deliver(batch, reply, latency_s=time.monotonic() - started, work=work)
+                latency_s = time.monotonic() - started
+                self._deliver(batch, reply, latency_s=latency_s, work=len(work))
         self._flush()
         self._on_room()
 

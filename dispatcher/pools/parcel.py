@@ -1,19 +1,18 @@
 """One item on its way to a replica and back."""
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from dispatcher.errors import AttemptError
-from step_app.contract import BatchItem
+from dispatcher.pools.replies import Result
+from step_app.contract.frames import BatchItem
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A replica's result for one item."""
 
-    result: Mapping[str, Any]
+    result: Result
     duration_s: float
     revision: str
     replica_url: str
@@ -25,8 +24,15 @@ class Parcel:
 
     item: BatchItem
     answer: "asyncio.Future[Answer]"
+    weight_bytes: int = 0
+    """About how many bytes of pixels it becomes at the replica; at least its own size counts."""
     alone: bool = False
     """Whether nothing else may be on the road with it."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Return what it adds to the size of a request or of its answer, the larger of both."""
+        return max(len(self.item.image), self.weight_bytes)
 
     def deliver(self, answer: Answer) -> None:
         """Hand over the answer, if somebody still waits for it."""

@@ -22,7 +22,7 @@ from dispatcher.pools.lane import Lane
 from dispatcher.pools.parcel import Answer, Parcel
 from dispatcher.pools.replica import Replica
 from dispatcher.pools.routing import choose_replica
-from step_app.contract import BatchItem
+from step_app.contract.frames import BatchItem
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class Pool:
         *,
         avoid: Collection[str] = (),
         alone: bool = False,
+        weight_bytes: int = 0,
         patience_s: float,
     ) -> Answer:
         """Have one item processed.
@@ -75,6 +76,7 @@ class Pool:
             item: the image and its params.
             avoid: URLs of replicas that failed this item before.
             alone: let nothing else be on the road with it.
+            weight_bytes: about how many bytes of pixels it becomes.
             patience_s: how long to wait for a replica that has room, in seconds.
 
         Raises:
@@ -82,7 +84,7 @@ class Pool:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        waiting = _Waiting(Parcel(item, answer, alone), avoid)
+        waiting = _Waiting(Parcel(item, answer, weight_bytes=weight_bytes, alone=alone), avoid)
         self._waiting.append(waiting)
         self._dispatch()
         if waiting not in self._waiting:

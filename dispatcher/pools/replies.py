@@ -6,20 +6,30 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dispatcher.errors import InvalidResponseError, ItemRejectedError, ReplicaFailedError
-from step_app.contract import JSON_MEDIA_TYPE, ItemReply
+from step_app.contract.frames import JSON_MEDIA_TYPE, ContractError, ItemReply
+from step_app.contract.pictures import (
+    EXTENSIONS,
+    PICTURES_MEDIA_TYPE,
+    PictureReply,
+    decode_pictures,
+)
+
+Result = Mapping[str, Any] | PictureReply
 
 _OK: Final = 200
 _SERVER_ERROR: Final = 500
 
 
-def read_reply(reply: ItemReply) -> Mapping[str, Any]:
-    """Return the result.
+def read_reply(reply: ItemReply) -> Result:
+    """Return the result: pictures, or the document of a step that gives data.
 
     Raises:
         ItemRejectedError: the replica judged the image or its params.
         ReplicaFailedError: the step broke.
         InvalidResponseError: the answer follows no contract.
     """
+    if reply.status == _OK and reply.content_type == PICTURES_MEDIA_TYPE:
+        return _read_pictures(reply)
     document = _parse(reply)
     if reply.status == _OK and reply.content_type == JSON_MEDIA_TYPE:
         if not document.get("predictions"):
@@ -31,6 +41,19 @@ def read_reply(reply: ItemReply) -> Mapping[str, Any]:
     if reply.status >= _SERVER_ERROR:
         raise ReplicaFailedError(f"the step failed with {code}")
     raise ItemRejectedError(code, detail)
+
+
+def _read_pictures(reply: ItemReply) -> PictureReply:
+    try:
+        pictures = decode_pictures(reply.body)
+    except ContractError as exc:
+        raise InvalidResponseError(str(exc)) from exc
+    for picture in pictures.pictures:
+        if picture.media_type not in EXTENSIONS or min(picture.width, picture.height) < 1:
+            raise InvalidResponseError("the answer has a picture that is none")
+    if not all(0 <= value < math.inf for value in pictures.timings_s):
+        raise InvalidResponseError("a time is no number of seconds")
+    return pictures
 
 
 def _parse(reply: ItemReply) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a job queue promises."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +14,7 @@ class Lease:
     """The right to work on one job, until it is given back."""
 
     job_id: str
+    lane: str
     token: int
     """Names this reservation; an older one of the same job is void."""
 
@@ -22,8 +24,11 @@ class JobQueue(Protocol):
 
     Promises of every backend:
 
-    - ``put`` returns once the job is kept as safely as the backend keeps anything; when it
-      raises, the job is not in the queue.
+    - ``put`` takes all of its jobs or none, and returns once they are kept as safely as the
+      backend keeps anything. Jobs that come together are admitted together: they may pass the
+      capacity as one, but nothing is added once it is reached.
+    - Each job waits in a *lane*, named after its pipeline, so that one pipeline without replicas
+      holds up no other.
     - A job is leased to one owner at a time. It leaves the queue only by ``ack``.
     - ``nack`` puts a job back to the front: it has waited longest.
     - ``ack`` and ``nack`` of a lease that is void change nothing and return False.
@@ -35,19 +40,23 @@ class JobQueue(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close it; whoever waits in ``reserve`` is cancelled."""
+        """Close it."""
         ...
 
-    async def put(self, job_id: str) -> int:
-        """Add a job and return the depth with it.
+    async def put(self, job_ids: Sequence[str], *, lane: str) -> int:
+        """Add jobs to the end of a lane and return the depth with them.
 
         Raises:
             QueueFullError: ``capacity`` jobs wait already.
         """
         ...
 
-    async def reserve(self) -> Lease:
-        """Wait for a job and lease the oldest."""
+    async def reserve(self, lanes: Collection[str]) -> Lease | None:
+        """Lease the oldest job of these lanes; None when none waits there."""
+        ...
+
+    async def wait_for_more(self) -> None:
+        """Return after the next ``put`` or ``nack``, at once if one came since the last call."""
         ...
 
     async def ack(self, lease: Lease) -> bool:
@@ -62,6 +71,14 @@ class JobQueue(Protocol):
         """Return how many jobs wait."""
         ...
 
+    def lanes(self) -> list[str]:
+        """Return the lanes in which jobs wait."""
+        ...
+
+    def pending(self, lane: str) -> int:
+        """Return how many jobs of a lane wait or are leased."""
+        ...
+
     def leased(self) -> int:
         """Return how many jobs are leased."""
         ...
@@ -72,7 +89,7 @@ class JobQueue(Protocol):
         ...
 
     def position(self, job_id: str) -> int | None:
-        """Return how many jobs wait before this one; None when it does not wait."""
+        """Return how many jobs of its lane wait before this one; None when it does not wait."""
         ...
 
     def oldest_age_s(self) -> float:

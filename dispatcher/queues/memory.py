@@ -3,9 +3,20 @@
 import asyncio
 import itertools
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from dispatcher.queues.base import Lease, QueueFullError
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """When a job came: its place among all, and the monotonic time."""
+
+    place: int
+    arrived: float
+    lane: str
 
 
 class MemoryJobQueue:
@@ -13,41 +24,52 @@ class MemoryJobQueue:
 
     def __init__(self, *, capacity: int) -> None:
         self._capacity = capacity
-        self._waiting: OrderedDict[str, float] = OrderedDict()
-        """Job id to the monotonic time of its arrival, oldest first."""
-        self._leases: dict[str, tuple[int, float]] = {}
-        """Job id to the token of its lease and the time of its arrival."""
+        self._lanes: dict[str, OrderedDict[str, _Waiting]] = {}
+        """Jobs by id, oldest first; a lane in which nothing waits is not there."""
+        self._lane_of: dict[str, str] = {}
+        self._leases: dict[str, tuple[int, _Waiting]] = {}
+        """Job id to the token of its lease."""
+        self._leased_by_lane: Counter[str] = Counter()
+        self._places = itertools.count()
         self._tokens = itertools.count(1)
-        self._not_empty = asyncio.Event()
-        self._is_closed = False
+        self._more = asyncio.Event()
 
     async def start(self) -> None:
         """Nothing to open."""
 
     async def close(self) -> None:
-        """Cancel whoever waits."""
-        self._is_closed = True
-        self._not_empty.set()
+        """Nothing to close."""
 
-    async def put(self, job_id: str) -> int:
-        """Add a job and return the depth with it."""
-        if len(self._waiting) >= self._capacity:
+    async def put(self, job_ids: Sequence[str], *, lane: str) -> int:
+        """Add jobs and return the depth with them."""
+        if self.depth() >= self._capacity:
             raise QueueFullError
-        self._waiting[job_id] = time.monotonic()
-        self._not_empty.set()
-        return len(self._waiting)
+        if not job_ids:
+            return self.depth()
+        now = time.monotonic()
+        waiting = self._lanes.setdefault(lane, OrderedDict())
+        for job_id in job_ids:
+            waiting[job_id] = _Waiting(next(self._places), now, lane)
+            self._lane_of[job_id] = lane
+        self._more.set()
+        return self.depth()
 
-    async def reserve(self) -> Lease:
-        """Wait for a job and lease the oldest."""
-        while not self._waiting:
-            if self._is_closed:
-                raise asyncio.CancelledError
-            self._not_empty.clear()
-            await self._not_empty.wait()
-        job_id, arrived = self._waiting.popitem(last=False)
+    async def reserve(self, lanes: Collection[str]) -> Lease | None:
+        """Lease the oldest job of these lanes; None when none waits there."""
+        heads = [next(iter(self._lanes[lane].items())) for lane in lanes if lane in self._lanes]
+        if not heads:
+            return None
+        job_id, waiting = min(heads, key=lambda head: head[1].place)
+        self._remove(job_id, waiting.lane)
         token = next(self._tokens)
-        self._leases[job_id] = (token, arrived)
-        return Lease(job_id=job_id, token=token)
+        self._leases[job_id] = (token, waiting)
+        self._leased_by_lane[waiting.lane] += 1
+        return Lease(job_id=job_id, lane=waiting.lane, token=token)
+
+    async def wait_for_more(self) -> None:
+        """Return after the next ``put`` or ``nack``."""
+        await self._more.wait()
+        self._more.clear()
 
     async def ack(self, lease: Lease) -> bool:
         """Remove a leased job for good."""
@@ -55,21 +77,31 @@ class MemoryJobQueue:
 
     async def nack(self, lease: Lease) -> bool:
         """Give a leased job back, to the front."""
-        arrived = self._end(lease)
-        if arrived is None:
+        waiting = self._end(lease)
+        if waiting is None:
             return False
-        self._waiting[lease.job_id] = arrived
-        self._waiting.move_to_end(lease.job_id, last=False)
-        self._not_empty.set()
+        jobs = self._lanes.setdefault(waiting.lane, OrderedDict())
+        jobs[lease.job_id] = waiting
+        jobs.move_to_end(lease.job_id, last=False)
+        self._lane_of[lease.job_id] = waiting.lane
+        self._more.set()
         return True
 
     def depth(self) -> int:
         """Return how many jobs wait."""
-        return len(self._waiting)
+        return len(self._lane_of)
 
     def leased(self) -> int:
         """Return how many jobs are leased."""
         return len(self._leases)
+
+    def lanes(self) -> list[str]:
+        """Return the lanes in which jobs wait."""
+        return list(self._lanes)
+
+    def pending(self, lane: str) -> int:
+        """Return how many jobs of a lane wait or are leased."""
+        return len(self._lanes.get(lane, ())) + self._leased_by_lane[lane]
 
     @property
     def capacity(self) -> int:
@@ -77,20 +109,31 @@ class MemoryJobQueue:
         return self._capacity
 
     def position(self, job_id: str) -> int | None:
-        """Return how many jobs wait before this one; None when it does not wait."""
-        if job_id not in self._waiting:
+        """Return how many jobs of its lane wait before this one; None when it does not wait."""
+        lane = self._lane_of.get(job_id)
+        if lane is None:
             return None
-        return next(n for n, waiting in enumerate(self._waiting) if waiting == job_id)
+        return next(n for n, waiting in enumerate(self._lanes[lane]) if waiting == job_id)
 
     def oldest_age_s(self) -> float:
         """Return how long the oldest waiting job has waited, in seconds."""
-        oldest = next(iter(self._waiting.values()), None)
-        return 0.0 if oldest is None else time.monotonic() - oldest
+        heads = [next(iter(jobs.values())).arrived for jobs in self._lanes.values()]
+        return time.monotonic() - min(heads) if heads else 0.0
 
-    def _end(self, lease: Lease) -> float | None:
-        """End a lease and return when its job arrived; None when the lease is void."""
-        token, arrived = self._leases.get(lease.job_id, (None, 0.0))
-        if token != lease.token:
+    def _remove(self, job_id: str, lane: str) -> None:
+        del self._lanes[lane][job_id]
+        del self._lane_of[job_id]
+        if not self._lanes[lane]:
+            del self._lanes[lane]
+
+    def _end(self, lease: Lease) -> _Waiting | None:
+        """End a lease and return its job's place; None when the lease is void."""
+        found = self._leases.get(lease.job_id)
+        if found is None or found[0] != lease.token:
             return None
         del self._leases[lease.job_id]
-        return arrived
+        lane = found[1].lane
+        self._leased_by_lane[lane] -= 1
+        if not self._leased_by_lane[lane]:
+            del self._leased_by_lane[lane]
+        return found[1]

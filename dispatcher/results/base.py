@@ -1,8 +1,12 @@
 """What a result store promises."""
 
+from collections.abc import Callable
 from typing import Protocol
 
-from dispatcher.jobs import Job
+from dispatcher.jobs import Batch, Job
+
+OnDropped = Callable[[Job | Batch], None]
+"""Called with what a store no longer keeps."""
 
 
 class ResultStore(Protocol):
@@ -14,6 +18,8 @@ class ResultStore(Protocol):
     - Whoever waits for a job is woken by the ``save`` that ends it.
     - Jobs that have not ended are never dropped; ended ones go oldest first, by age and count.
       For as long as the backend remembers the id, reading one of those raises ``GoneError``.
+      Batches go by age alone. Whatever is dropped is handed to ``on_dropped`` once, so that
+      what it holds elsewhere can go, too.
     """
 
     async def start(self) -> None:
@@ -52,6 +58,22 @@ class ResultStore(Protocol):
             NotFoundError: no such job.
             GoneError: it has ended and its retention has passed.
         """
+        ...
+
+    async def add_batch(self, batch: Batch) -> None:
+        """Keep a new batch."""
+        ...
+
+    async def get_batch(self, batch_id: str) -> Batch:
+        """Return a batch.
+
+        Raises:
+            NotFoundError: no such batch, or its retention has passed.
+        """
+        ...
+
+    async def drop_old(self) -> None:
+        """Drop what is older than its retention; called now and then."""
         ...
 
     def count(self) -> int:

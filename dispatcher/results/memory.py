@@ -6,7 +6,8 @@ from collections import OrderedDict
 from typing import Final
 
 from dispatcher.errors import GoneError, NotFoundError
-from dispatcher.jobs import Job
+from dispatcher.jobs import Batch, Job
+from dispatcher.results.base import OnDropped
 
 _REMEMBERED_IDS: Final = 100_000
 """How many ids of dropped jobs are remembered to answer 410 instead of 404 (about 15 MB)."""
@@ -15,14 +16,22 @@ _REMEMBERED_IDS: Final = 100_000
 class MemoryResultStore:
     """A ``ResultStore`` for one process."""
 
-    def __init__(self, *, retention_s: float, retention_count: int) -> None:
+    def __init__(
+        self,
+        *,
+        retention_s: float,
+        retention_count: int,
+        on_dropped: OnDropped = lambda _: None,
+    ) -> None:
         self._retention_s = retention_s
         self._retention_count = retention_count
+        self._on_dropped = on_dropped
         self._open: dict[str, Job] = {}
         self._ended: OrderedDict[str, Job] = OrderedDict()
         self._hits: OrderedDict[str, Job] = OrderedDict()
         """Ended at once from the cache; counted apart, or a burst of them would push out others."""
         self._dropped: OrderedDict[str, None] = OrderedDict()
+        self._batches: OrderedDict[str, Batch] = OrderedDict()
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
 
     async def start(self) -> None:
@@ -64,7 +73,7 @@ class MemoryResultStore:
         if job is None:
             raise GoneError if job_id in self._dropped else NotFoundError
         if job.state.is_terminal and self._is_over(job):
-            self._drop_old()
+            await self.drop_old()
             raise GoneError
         return job
 
@@ -87,17 +96,35 @@ class MemoryResultStore:
                 self._waiters.pop(job_id, None)
         return await self.get(job_id)
 
+    async def add_batch(self, batch: Batch) -> None:
+        """Keep a new batch."""
+        self._batches[batch.id] = batch
+
+    async def get_batch(self, batch_id: str) -> Batch:
+        """Return a batch."""
+        batch = self._batches.get(batch_id)
+        if batch is None or self._is_past(batch.created_at):
+            raise NotFoundError
+        return batch
+
+    async def drop_old(self) -> None:
+        """Drop what is older than its retention."""
+        self._drop_old_of(self._ended)
+        self._drop_old_of(self._hits)
+        while self._batches:
+            oldest = next(iter(self._batches.values()))
+            if not self._is_past(oldest.created_at):
+                return
+            self._on_dropped(self._batches.pop(oldest.id))
+
     def count(self) -> int:
         """Return how many jobs are kept."""
         return len(self._open) + len(self._ended) + len(self._hits)
 
     def _end(self, job: Job) -> None:
-        (self._hits if job.from_cache else self._ended)[job.id] = job
-        self._drop_old()
-
-    def _drop_old(self) -> None:
-        for jobs in (self._ended, self._hits):
-            self._drop_old_of(jobs)
+        jobs = self._hits if job.from_cache else self._ended
+        jobs[job.id] = job
+        self._drop_old_of(jobs)
 
     def _drop_old_of(self, jobs: OrderedDict[str, Job]) -> None:
         while jobs:
@@ -108,9 +135,13 @@ class MemoryResultStore:
             self._dropped[oldest.id] = None
             if len(self._dropped) > _REMEMBERED_IDS:
                 self._dropped.popitem(last=False)
+            self._on_dropped(oldest)
 
     def _is_over(self, job: Job) -> bool:
-        return time.time() - (job.completed_at or 0.0) > self._retention_s
+        return self._is_past(job.completed_at or 0.0)
+
+    def _is_past(self, moment: float) -> bool:
+        return time.time() - moment > self._retention_s
 
     def _wake(self, job_id: str) -> None:
         for waiter in self._waiters.get(job_id, ()):

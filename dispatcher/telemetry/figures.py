@@ -91,10 +91,10 @@ class Figures:
             self._computed_rate.add(now)
             self._metrics.processed.inc()
 
-    def note_depth(self, depth: int) -> None:
-        """Note how many jobs wait, after one was added."""
+    def note_queued(self, jobs: int, *, depth: int) -> None:
+        """Note jobs that were put into the queue, and how many wait with them."""
         self.peak_depth = max(self.peak_depth, depth)
-        self._metrics.published.inc()
+        self._metrics.published.inc(jobs)
 
     def drain_rate(self) -> float:
         """Return how many jobs per second left the queue and ended, lately."""

@@ -3,7 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from dispatcher.pipelines.changes import StepChange
 from dispatcher.topology.configmap import StepRecord
+from dispatcher.topology.status import PipelineStatus, TopologyObject
 
 
 class Discovery(Protocol):
@@ -20,14 +22,22 @@ class Discovery(Protocol):
 
 
 class Launcher(Protocol):
-    """Makes replicas run and keeps their records true."""
+    """Makes replicas run and keeps their records true.
+
+    Some pipelines are built in, the first of them being the default one; clients make others,
+    whose records outlive the launcher.
+    """
 
     async def start(self) -> None:
-        """Start what was declared."""
+        """Start what was declared, and what clients had made before.
+
+        Raises:
+            StartupError: it cannot.
+        """
         ...
 
     async def wait_ready(self) -> str:
-        """Wait until all of it is ready; return what was loaded, for people.
+        """Wait until the default pipeline is ready; return what was loaded, for people.
 
         Raises:
             StartupError: a replica says that it can never start.
@@ -35,13 +45,44 @@ class Launcher(Protocol):
         ...
 
     async def supervise(self) -> None:
-        """Wait for as long as every replica is looked after.
+        """Wait for as long as every replica of what is built in is looked after.
 
         Raises:
             StartupError: a replica says that it can never start.
         """
         ...
 
+    async def create(self, records: Sequence[StepRecord]) -> Sequence[TopologyObject]:
+        """Make a pipeline of these steps: all of it or nothing; return what was made.
+
+        Raises:
+            OSError: something could not be made, and nothing is left.
+        """
+        ...
+
+    async def change(self, pipeline_id: str, step_id: str, change: StepChange) -> None:
+        """Change one step: all of it or nothing; one that failed is tried again.
+
+        Raises:
+            UnknownPipelineError: there is no such pipeline.
+            NotFoundError: it has no such step.
+            OSError: it could not be changed.
+        """
+        ...
+
+    async def remove(self, pipeline_id: str) -> Sequence[TopologyObject]:
+        """End a pipeline and leave nothing of it; return what was there.
+
+        Raises:
+            UnknownPipelineError: there is none of that id.
+            OSError: something is still there; it may be tried again.
+        """
+        ...
+
+    async def pipelines(self) -> Sequence[PipelineStatus]:
+        """Return what is wanted and what runs, of all pipelines."""
+        ...
+
     async def close(self) -> None:
-        """End every replica and remove its records."""
+        """End every replica and remove the records of what is built in."""
         ...

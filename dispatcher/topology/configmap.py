@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -10,12 +10,14 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from dispatcher.pipelines.model import Pipeline, Stage, StepKey
-from step_app.contract import STEP_TYPES
+from step_app.contract.routes import active_route
+from step_app.contract.step_types import STEP_TYPES
 
 APP_LABEL: Final = "nn-service"
 _ID: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """A DNS label (RFC 1123), as every name made of ids must be."""
 _DATA_KEY: Final = "PIPELINE_CONFIG"
+_MAX_PORT: Final = 65_535
 _MALFORMED: Final = (
     yaml.YAMLError,
     KeyError,
@@ -39,22 +41,40 @@ class StepRecord:
     key: StepKey
     type: str
     steps: Sequence[Mapping[str, Any]]
-    """All steps of the pipeline in their order: id, type, params, next_step."""
+    """All steps in the order in which pictures pass: id, type, params, next_step,
+    preferred_next."""
     endpoints: Sequence[str] = ()
     """URLs of the replicas that run; in a cluster the Service's endpoints take this place."""
     replicas: int = 1
+    """How many there shall be."""
     model_revision: str = ""
+    pipeline_name: str | None = None
+    """What a client called the pipeline."""
+    created_at: str = ""
+    """When a client made the pipeline, as on the wire; empty when none did."""
+    gpu: int = 0
+    """GPUs of each replica's pod, in a cluster."""
+    volumes: Sequence[str] = ()
+    """Folders of the host that each pod sees, in a cluster."""
+    resources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """``requests`` and ``limits`` of each pod, in a cluster."""
+    ports: Sequence[int] = ()
+    """Where the replicas of one machine listened last, so that a restart keeps their URLs."""
 
     @property
     def name(self) -> str:
         """Name of the object, and of the file."""
-        return f"pipeline-{self.key.pipeline_id}-step-{self.key.step_id}"
+        return f"{self.key.pipeline_id}-step-{self.key.step_id}"
+
+    @property
+    def own_step(self) -> Mapping[str, Any]:
+        """The entry of ``steps`` that is this record's own."""
+        return next(step for step in self.steps if str(step["id"]) == self.key.step_id)
 
     @property
     def params(self) -> Mapping[str, Any]:
         """The params of this record's own step."""
-        own = next(step for step in self.steps if str(step["id"]) == self.key.step_id)
-        return own.get("params") or {}
+        return self.own_step.get("params") or {}
 
 
 def render(record: StepRecord) -> str:
@@ -67,6 +87,12 @@ def render(record: StepRecord) -> str:
         "endpoints": list(record.endpoints),
         "replicas": record.replicas,
         "model_revision": record.model_revision,
+        "name": record.pipeline_name,
+        "created_at": record.created_at,
+        "gpu": record.gpu,
+        "volumes": list(record.volumes),
+        "resources": {kind: dict(amounts) for kind, amounts in record.resources.items()},
+        "ports": list(record.ports),
     }
     document = {
         "apiVersion": "v1",
@@ -102,6 +128,12 @@ def parse(text: str) -> StepRecord:
             endpoints=tuple(_check_url(url) for url in config.get("endpoints") or ()),
             replicas=int(config.get("replicas", 1)),
             model_revision=str(config.get("model_revision") or ""),
+            pipeline_name=_parse_name(config.get("name")),
+            created_at=str(config.get("created_at") or ""),
+            gpu=int(config.get("gpu") or 0),
+            volumes=tuple(str(volume) for volume in config.get("volumes") or ()),
+            resources=_parse_resources(config.get("resources") or {}),
+            ports=tuple(_check_port(port) for port in config.get("ports") or ()),
         )
         params = record.params
     except _MALFORMED as exc:
@@ -119,15 +151,22 @@ def parse(text: str) -> StepRecord:
 
 
 def pipelines_of(records: Sequence[StepRecord]) -> list[Pipeline]:
-    """Return the pipelines that these records make up, each with its stages in order."""
+    """Return the pipelines that these records make up, each with the stages that images pass."""
     by_pipeline: dict[str, dict[str, StepRecord]] = {}
     for record in records:
         by_pipeline.setdefault(record.key.pipeline_id, {})[record.key.step_id] = record
     pipelines = []
     for pipeline_id, steps in by_pipeline.items():
-        order = [str(step["id"]) for step in next(iter(steps.values())).steps]
-        stages = tuple(_stage(steps[step_id]) for step_id in order if step_id in steps)
-        pipelines.append(Pipeline(id=pipeline_id, stages=stages))
+        any_record = next(iter(steps.values()))
+        # A step is active while its record exists, whether or not a replica is ready.
+        route = active_route(any_record.steps, active=steps.keys())
+        pipelines.append(
+            Pipeline(
+                id=pipeline_id,
+                stages=tuple(_stage(steps[step_id]) for step_id in route),
+                name=any_record.pipeline_name,
+            )
+        )
     return pipelines
 
 
@@ -145,6 +184,27 @@ def _parse_steps(steps: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any],
     if len({str(step["id"]) for step in parsed}) < len(parsed):
         raise ValueError("two steps have one id")
     return parsed
+
+
+def _parse_name(name: object) -> str | None:
+    if name is not None and not _ID.fullmatch(str(name)):
+        raise ValueError("the pipeline's name has other characters than a Kubernetes name")
+    return None if name is None else str(name)
+
+
+def _parse_resources(
+    resources: Mapping[str, Mapping[str, object]],
+) -> Mapping[str, Mapping[str, str]]:
+    return {
+        str(kind): {str(name): str(amount) for name, amount in amounts.items()}
+        for kind, amounts in resources.items()
+    }
+
+
+def _check_port(port: object) -> int:
+    if not isinstance(port, int) or not 0 < port <= _MAX_PORT:
+        raise ValueError("a port is no port")
+    return port
 
 
 def _check_url(url: object) -> str:

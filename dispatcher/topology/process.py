@@ -10,15 +10,14 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from dispatcher.errors import StartupError
 from dispatcher.pools.client import ReadyReport, ReplicaClient
-from step_app.contract import EXIT_CONFIGURATION
+from step_app.contract.limits import EXIT_CONFIGURATION
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +32,9 @@ _TERM_GRACE_S: Final = 12.0
 _STABLE_AFTER_S: Final = 10.0
 _CHUNK_BYTES: Final = 64 * 1024
 _MAX_BACKOFF_S: Final = 10.0
+_MAX_REASON: Final = 300
 
-OnChange = Callable[["ReplicaProcess"], None]
+OnChange = Callable[[], None]
 
 
 class ReplicaProcess:
@@ -44,19 +44,41 @@ class ReplicaProcess:
         self,
         *,
         name: str,
-        environment: Mapping[str, str],
+        command: Sequence[str],
+        environment: Callable[[], Mapping[str, str]],
+        port: int | None,
         client: ReplicaClient,
         on_change: OnChange,
     ) -> None:
+        """Prepare a replica; nothing is started.
+
+        Args:
+            name: for logs and people.
+            command: what to execute.
+            environment: gives the variables of the process, asked at every start.
+            port: where it shall listen; None, or one that is taken, means a free one.
+            client: asks the process how it is.
+            on_change: called whenever ``url`` or ``report`` may have changed.
+        """
         self.name = name
+        self.port = port or _free_port()
+        """Where it listens, or will; kept from start to start while it is free."""
         self.url: str | None = None
         """Where the running process answers; None while there is none."""
         self.report: ReadyReport | None = None
         """What it said of itself when it became ready; None before that."""
+        self.trouble = ""
+        """Why it had to be started again; empty once it is ready."""
+        self._command = command
         self._environment = environment
         self._client = client
         self._on_change = on_change
         self._last_error = ""
+
+    @property
+    def address(self) -> str:
+        """Return where it answers while it runs."""
+        return f"http://127.0.0.1:{self.port}"
 
     async def run(self) -> None:
         """Keep the process running until cancelled; then end it.
@@ -72,19 +94,22 @@ class ReplicaProcess:
             except* OSError:
                 # No more processes or files at the moment; what ran before goes on.
                 _log.exception("replica %s could not be started", self.name)
-                status = None
+                status, self._last_error = None, "the process could not be started"
             if status == EXIT_CONFIGURATION:
                 raise StartupError(self._last_error or "the replica refused its configuration")
+            self.trouble = self._last_error or f"it ended with status {status}"
             quick_ends = 0 if time.monotonic() - started > _STABLE_AFTER_S else quick_ends + 1
             _log.warning("replica %s ended with status %s; starting it again", self.name, status)
             await asyncio.sleep(0 if quick_ends <= 1 else min(0.25 * 2**quick_ends, _MAX_BACKOFF_S))
 
     async def _run_once(self) -> int:
-        port = _free_port()
+        if not _is_free(self.port):
+            self.port = _free_port()
+        self._last_error = ""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "step_app",
+            *self._command,
             cwd=_PROJECT,
-            env={**os.environ, **self._environment, "SERVICE_PORT": str(port)},
+            env={**os.environ, **self._environment(), "SERVICE_PORT": str(self.port)},
             # The child ends when this pipe closes, so that not even a killed dispatcher
             # leaves one behind.
             stdin=asyncio.subprocess.PIPE,
@@ -93,8 +118,8 @@ class ReplicaProcess:
             # Ctrl-C in a terminal reaches the whole group; the dispatcher drains first.
             start_new_session=True,
         )  # fmt: skip
-        self.url = f"http://127.0.0.1:{port}"
-        self._on_change(self)
+        self.url = self.address
+        self._on_change()
         async with asyncio.TaskGroup() as tasks:
             forward = tasks.create_task(self._forward_output(process))
             probe = tasks.create_task(self._probe(process, self.url))
@@ -103,7 +128,7 @@ class ReplicaProcess:
             finally:
                 probe.cancel()
                 self.url = self.report = None
-                self._on_change(self)
+                self._on_change()
                 await asyncio.shield(_end(process))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(forward, timeout=1.0)
@@ -115,13 +140,15 @@ class ReplicaProcess:
         while missed_since is None or time.monotonic() - missed_since < _START_SILENCE_S:
             self.report = await self._client.probe(url, timeout_s=_LIVENESS_TIMEOUT_S)
             if self.report is not None:
-                self._on_change(self)
+                self.trouble = ""
+                self._on_change()
                 await self._watch(url)
                 break
             # A first start may fetch and convert for minutes, but it answers meanwhile.
             is_alive = await self._client.is_alive(url, timeout_s=_LIVENESS_TIMEOUT_S)
             missed_since = None if is_alive else missed_since or time.monotonic()
             await asyncio.sleep(_STARTING_PROBE_S)
+        self._last_error = "it did not answer"
         _log.warning("replica %s does not answer; killing it", self.name)
         with contextlib.suppress(ProcessLookupError):
             process.kill()
@@ -144,7 +171,7 @@ class ReplicaProcess:
             for line in lines:
                 text = line.decode(errors="replace").rstrip()
                 if text.startswith("error: "):
-                    self._last_error = text.removeprefix("error: ")
+                    self._last_error = text.removeprefix("error: ")[:_MAX_REASON]
                 _log.info("replica %s: %s", self.name, text)
 
 
@@ -169,3 +196,14 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _is_free(port: int) -> bool:
+    """Say whether a server could listen there; connections that linger do not count."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -47,7 +47,7 @@ class RecordDirectory:
         records: dict[str, StepRecord] = {}
         for path in sorted(self._directory.glob("*.yaml")):
             try:
-                records[path.name] = parse(path.read_text())
+                records[path.name] = _parse_named(path)
             except FileNotFoundError:
                 continue
             except (InvalidRecordError, OSError, UnicodeDecodeError) as exc:
@@ -73,3 +73,11 @@ class RecordDirectory:
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.yaml"
+
+
+def _parse_named(path: Path) -> StepRecord:
+    """Read a record; a copy of one under another name is none, or a step would be there twice."""
+    record = parse(path.read_text())
+    if path.stem != record.name:
+        raise InvalidRecordError(f"it is the record {record.name}")
+    return record

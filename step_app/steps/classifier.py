@@ -11,11 +11,11 @@ import numpy.typing as npt
 from PIL import Image
 
 from step_app.codec import decode_upright_rgb
-from step_app.contract import STEP_TYPES
+from step_app.contract.step_types import STEP_TYPES
 from step_app.errors import StepError, StepFailedError
 from step_app.model_loading import LoadedModel, RuntimeRequest, load_model
 from step_app.settings import Settings
-from step_app.steps.base import JsonOutput, complete_params
+from step_app.steps.base import JsonOutput, StepRequest, complete_params
 from step_app.weights import ModelCard, locate_weights
 
 STEP_TYPE: Final = STEP_TYPES["classifier"]
@@ -62,13 +62,18 @@ class ClassifierStep:
             "precision": self._choice.precision,
         }
 
-    def prepare(self, image: bytes, params: Mapping[str, Any]) -> PreparedPhoto:
+    @property
+    def is_batched(self) -> bool:
+        """A network computes a batch faster than its images one by one."""
+        return True
+
+    def prepare(self, request: StepRequest) -> PreparedPhoto:
         """Decode a photo and cut out what the network sees."""
         top_k = self._params["top_k"]
-        if params:
-            top_k = complete_params(STEP_TYPE, self._params, params)["top_k"]
+        if request.params:
+            top_k = complete_params(STEP_TYPE, self._params, request.params)["top_k"]
         # JSON schema takes 5.0 for an integer; a slice does not.
-        return PreparedPhoto(pixels=crop_for(image, self._card), top_k=int(top_k))
+        return PreparedPhoto(pixels=crop_for(request.image, self._card), top_k=int(top_k))
 
     def run(self, batch: Sequence[PreparedPhoto]) -> list[JsonOutput | StepError]:
         """Label a batch of photos."""

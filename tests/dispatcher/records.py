@@ -60,6 +60,10 @@ def make_stage(
     )
 
 
-def make_pipeline(*stages: Stage, pipeline_id: str = "default") -> Pipeline:
+def make_pipeline(
+    *stages: Stage, pipeline_id: str = "default", name: str | None = None
+) -> Pipeline:
     """A pipeline; of one classifier unless told otherwise."""
-    return Pipeline(id=pipeline_id, stages=stages or (make_stage(pipeline_id=pipeline_id),))
+    return Pipeline(
+        id=pipeline_id, stages=stages or (make_stage(pipeline_id=pipeline_id),), name=name
+    )

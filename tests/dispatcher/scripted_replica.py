@@ -11,7 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
-from step_app.contract import (
+from dispatcher.pools.parcel import Answer
+from step_app.contract.frames import (
     BATCH_MEDIA_TYPE,
     JSON_MEDIA_TYPE,
     BatchItem,
@@ -20,6 +21,7 @@ from step_app.contract import (
     decode_batch,
     encode_reply,
 )
+from step_app.contract.pictures import PictureReply
 
 Script = Callable[["Request"], Awaitable[web.StreamResponse]]
 
@@ -87,6 +89,12 @@ def item_reply(item: BatchItem, **changes: Any) -> ItemReply:
         duration_s=0.001,
     )
     return replace(known, **changes)
+
+
+def echo_of(answer: Answer) -> str:
+    """What the image held that a replica answered as usual."""
+    assert not isinstance(answer.result, PictureReply)
+    return str(answer.result["echo"])
 
 
 def problem_reply(item: BatchItem, status: int, code: str) -> ItemReply:

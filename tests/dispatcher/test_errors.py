@@ -24,6 +24,9 @@ STATUSES = {
     "incomplete_body": 400,
     "not_found": 404,
     "unknown_pipeline": 404,
+    "pipeline_protected": 409,
+    "too_many_pipelines": 409,
+    "too_many_replicas": 409,
     "gone": 410,
     "payload_too_large": 413,
     "too_many_parts": 413,
@@ -38,8 +41,10 @@ STATUSES = {
     "empty_file": 422,
     "image_too_large": 422,
     "image_corrupt": 422,
+    "invalid_pipeline": 422,
     "overloaded": 503,
     "draining": 503,
+    "storage_full": 503,
 }
 """Clients branch on these codes: one may be added, none may change."""
 

@@ -2,10 +2,11 @@ import dataclasses
 
 import pytest
 
-from dispatcher.jobs import JobError, JobState
+from dispatcher.jobs import JobError, JobState, Output
 from tests.dispatcher.records import RUN, completed, failed, make_job
 
 RESULT = {"predictions": ["koala"]}
+PICTURE = Output(digest="a" * 64, media_type="image/png", width=4, height=3, data={})
 
 
 def test_the_states_are_those_of_the_wire_contract() -> None:
@@ -43,11 +44,14 @@ def test_a_completed_job_has_its_result_and_its_times() -> None:
     job = (
         make_job(queued_at=100.0)
         .started(102.0)
-        .completed(102.5, result=RESULT, stages=(RUN,), revision="r1", attempts=2)
+        .completed(
+            102.5, result=RESULT, outputs=(PICTURE,), stages=(RUN,), revision="r1", attempts=2
+        )
     )
     assert job.state is JobState.COMPLETED
     assert (job.queue_time_s, job.processing_time_s) == (2.0, 0.5)
     assert (job.result, job.stages, job.revision, job.attempts) == (RESULT, (RUN,), "r1", 2)
+    assert job.outputs == (PICTURE,)
     assert job.error is None
 
 
@@ -60,21 +64,24 @@ def test_a_failed_job_has_its_reason_and_no_result() -> None:
 
 
 def test_a_job_served_from_the_cache_took_no_time_and_no_attempt() -> None:
-    job = make_job(queued_at=100.0).served_from_cache(RESULT, "r1")
+    job = make_job(queued_at=100.0).served_from_cache(RESULT, (PICTURE,), "r1")
     assert job.state is JobState.COMPLETED
     assert job.from_cache
     assert (job.queue_time_s, job.processing_time_s, job.attempts) == (0.0, 0.0, 0)
-    assert (job.result, job.revision) == (RESULT, "r1")
+    assert (job.result, job.outputs, job.revision) == (RESULT, (PICTURE,), "r1")
 
 
 def test_a_follower_ends_like_its_leader_and_stays_itself() -> None:
-    leader = completed(make_job("leader", queued_at=100.0, filename="a.png"), at=104.0)
+    leader = completed(
+        make_job("leader", queued_at=100.0, filename="a.png"), at=104.0, outputs=(PICTURE,)
+    )
     follower = make_job("follower", queued_at=102.0, filename="b.png").settled_like(leader)
     assert (follower.id, follower.filename, follower.queued_at) == ("follower", "b.png", 102.0)
     assert follower.coalesced
     assert not follower.from_cache
     assert follower.state is JobState.COMPLETED
     assert (follower.result, follower.stages, follower.revision) == (RESULT, (RUN,), "r1")
+    assert follower.outputs == leader.outputs == (PICTURE,)
 
 
 def test_a_follower_shares_the_failure_of_its_leader() -> None:

@@ -17,6 +17,9 @@ DEFAULTS: dict[str, Any] = {
     "runtime": "auto",
     "precision": "auto",
     "weights": None,
+    "operation_replicas": os.cpu_count(),
+    "models_dir": None,
+    "max_local_replicas": 128,
     "queue": "memory",
     "topology": "local",
     "queue_capacity": 200,
@@ -88,6 +91,8 @@ def test_settings_cannot_be_changed_later() -> None:
     [
         ("--port", "0", "65535"),
         ("--replicas", "1", "256"),
+        ("--operation-replicas", "0", "256"),
+        ("--max-local-replicas", "0", "4096"),
         ("--queue-capacity", "1", "1000000"),
         ("--cache-size", "0", "10000000"),
         ("--max-batch-size", "1", "256"),

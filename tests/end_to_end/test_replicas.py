@@ -21,7 +21,7 @@ from tests.end_to_end.service import Service, distinct, is_gone, photo, running,
 @pytest.fixture
 def own(data_dir: Path) -> Iterator[Service]:
     """A service that a test may hurt."""
-    with running(data_dir, "--replicas", "2") as started:
+    with running(data_dir, "--replicas", "2", "--operation-replicas", "0") as started:
         yield started
 
 
@@ -155,7 +155,7 @@ def test_a_record_that_is_removed_takes_its_pipeline_with_it(own: Service) -> No
 
 
 def test_a_broken_record_changes_nothing(own: Service) -> None:
-    path = own.data_dir / "topology" / "pipeline-default-step-0.yaml"
+    path = own.data_dir / "topology" / "default-step-0.yaml"
     good = path.read_text()
     path.write_text("kind: ConfigMap\ndata: [")
     wait_until(lambda: "is not used" in own.stderr_path.read_text(), timeout_s=5)
@@ -165,7 +165,7 @@ def test_a_broken_record_changes_nothing(own: Service) -> None:
 
 
 def test_the_record_says_what_runs(own: Service) -> None:
-    record = parse((own.data_dir / "topology" / "pipeline-default-step-0.yaml").read_text())
+    record = parse((own.data_dir / "topology" / "default-step-0.yaml").read_text())
     assert list(record.endpoints) == [replica["url"] for replica in own.status()["replicas"]]
     assert (record.type, record.replicas) == ("classifier", 2)
     ready = httpx.get(f"{record.endpoints[0]}/readyz").json()

@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from step_app.errors import ImageCorruptError, StepError
-from step_app.steps.base import JsonOutput
+from step_app.steps.base import JsonOutput, StepRequest
 
 UNREADABLE: Final = b"unreadable"
 """Fails alone in ``prepare``, as a damaged image does."""
@@ -25,15 +25,20 @@ class ScriptedStep:
     revision = "scripted-1"
     description: Mapping[str, str] = {"model": "scripted"}
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_batched: bool = True) -> None:
+        self.is_batched = is_batched
         self.gate = threading.Event()
         self.gate.set()
         self.computing = threading.Event()
         """Set as soon as a batch has been started."""
         self.prepared: list[bytes] = []
+        self.threads: set[str] = set()
+        """Names of the threads on which images were prepared."""
         self.batches: list[list[bytes]] = []
 
-    def prepare(self, image: bytes, params: Mapping[str, Any]) -> bytes:
+    def prepare(self, request: StepRequest) -> bytes:
+        image = request.image
+        self.threads.add(threading.current_thread().name)
         if image == UNREADABLE:
             raise ImageCorruptError
         if image == UNEXPECTED:

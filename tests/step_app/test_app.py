@@ -3,57 +3,26 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
 
-from step_app import app as app_module
-from step_app.app import PROBLEM_MEDIA_TYPE, Replica, create_app
-from step_app.contract import (
-    BATCH_MEDIA_TYPE,
-    MAX_IMAGE_BYTES,
-    BatchItem,
-    decode_reply,
-    encode_batch,
-)
+from step_app import replica as replica_module
+from step_app.app import create_app
+from step_app.contract.frames import BatchItem
+from step_app.contract.limits import MAX_IMAGE_BYTES
 from step_app.errors import ConfigurationError
+from step_app.replica import Replica
 from step_app.settings import Settings, StepConfig
 from tests.step_app.conftest import CLASSIFIER_PARAMS
+from tests.step_app.in_process import fail, form, problem, send_batch, serving, talking_to
 from tests.step_app.pictures import encode, photo, small_photo
 from tests.step_app.scripted_step import POISON, UNREADABLE, ScriptedStep
 
 CONFIG = StepConfig("p", "7", "classifier", CLASSIFIER_PARAMS)
 of_one_loop = pytest.mark.asyncio(loop_scope="module")
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
-
-
-def form(*parts: tuple[str, bytes]) -> bytes:
-    """Return a form whose parts have these dispositions and contents."""
-    pieces = [
-        b"--x\r\nContent-Disposition: form-data; " + disposition.encode() + b"\r\n\r\n" + content
-        for disposition, content in parts
-    ]
-    return b"\r\n".join([*pieces, b"--x--\r\n"])
-
-
-def fail() -> None:
-    raise AssertionError("the replica gave up")
-
-
-@asynccontextmanager
-async def serving(replica: Replica) -> AsyncIterator[httpx.AsyncClient]:
-    app = create_app(replica, on_failure=fail)
-    async with app.router.lifespan_context(app), talking_to(app) as client, asyncio.timeout(60):
-        while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.01)
-        yield client
-
-
-def talking_to(app: Any) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://replica")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -67,28 +36,8 @@ async def client(step_settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
 def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedStep:
     """The step that replicas load in this test."""
     step = ScriptedStep()
-    monkeypatch.setattr(app_module, "load_step", lambda *_: step)
+    monkeypatch.setattr(replica_module, "load_step", lambda *_: step)
     return step
-
-
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    """Return status and code of an answer that must be a problem."""
-    assert answer.headers["content-type"] == PROBLEM_MEDIA_TYPE
-    document = answer.json()
-    assert document.keys() == {"type", "title", "status", "code", "detail"}
-    assert document["status"] == answer.status_code
-    assert document["title"]
-    assert document["detail"]
-    return answer.status_code, document["code"]
-
-
-async def send_batch(client: httpx.AsyncClient, *items: BatchItem) -> list[tuple[int, Any]]:
-    answer = await client.post("/process_batch", content=b"".join(encode_batch(items)))
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == BATCH_MEDIA_TYPE
-    reply = decode_reply(answer.content, expected_ids=[item.id for item in items])
-    assert reply.revision == (await client.get("/readyz")).json()["revision"]
-    return [(item.status, json.loads(item.body)) for item in reply.items]
 
 
 async def test_a_replica_that_is_loading_is_alive_but_not_ready() -> None:
@@ -126,6 +75,13 @@ async def test_an_image_is_taken_as_the_raw_body(client: httpx.AsyncClient, path
     answer = await client.post(path, content=photo("koala"), headers=headers)
     assert answer.json()["filename"] == "k.jpg"
     assert answer.json()["predictions"][0] == "koala"
+
+
+@of_one_loop
+async def test_a_file_name_in_a_header_is_percent_encoded(client: httpx.AsyncClient) -> None:
+    headers = {"X-Filename": "r%C3%A9s%20%E7%8C%AB.jpg"}
+    answer = await client.post("/process", content=photo("koala"), headers=headers)
+    assert answer.json()["filename"] == "r\u00e9s \u732b.jpg"
 
 
 @of_one_loop
@@ -228,8 +184,8 @@ async def test_the_images_of_a_batch_are_answered_each_alone_and_in_order(
         BatchItem("v", "5.jpg", photo("espresso"), {"top_k": "many"}),
         BatchItem("u", "6.jpg", photo("giant_panda"), {"top_k": 3.0}),
     )
-    assert [status for status, _ in replies] == [200, 422, 200, 422, 422, 200]
-    documents = [document for _, document in replies]
+    assert [reply.status for reply in replies] == [200, 422, 200, 422, 422, 200]
+    documents = [json.loads(reply.body) for reply in replies]
     assert documents[0]["predictions"][0] == "koala"
     assert documents[0]["filename"] == "1.jpg"
     assert documents[1]["code"] == "image_truncated"
@@ -273,9 +229,10 @@ async def test_a_poison_image_fails_alone_in_its_batch(scripted: ScriptedStep) -
         replies = await send_batch(
             client, *(BatchItem(str(n), "", image) for n, image in enumerate(images))
         )
-    assert [status for status, _ in replies] == [200, 500, 200, 422]
-    assert replies[1][1]["code"] == "step_failed"
-    assert (replies[0][1]["echo"], replies[2][1]["echo"]) == ("a", "b")
+    assert [reply.status for reply in replies] == [200, 500, 200, 422]
+    documents = [json.loads(reply.body) for reply in replies]
+    assert documents[1]["code"] == "step_failed"
+    assert (documents[0]["echo"], documents[2]["echo"]) == ("a", "b")
 
 
 async def test_a_poison_image_alone_is_a_failed_step(scripted: ScriptedStep) -> None:
@@ -292,7 +249,7 @@ async def test_a_batch_that_runs_for_far_too_long_makes_the_replica_not_alive(
         pending = asyncio.create_task(client.post("/process", content=b"slow"))
         assert await asyncio.to_thread(scripted.computing.wait, 10)
         assert (await client.get("/livez")).status_code == 200
-        monkeypatch.setattr(app_module, "_STUCK_AFTER_S", 0.0)
+        monkeypatch.setattr(replica_module, "_STUCK_AFTER_S", 0.0)
         assert problem(await client.get("/livez")) == (503, "not_ready")
         scripted.gate.set()
         assert (await pending).status_code == 200
@@ -320,7 +277,7 @@ async def test_a_step_that_cannot_be_loaded_ends_the_replica(
     def load(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(app_module, "load_step", load)
+    monkeypatch.setattr(replica_module, "load_step", load)
     replica = Replica(CONFIG, Settings())
     gave_up = asyncio.Event()
     app = create_app(replica, on_failure=gave_up.set)

@@ -12,7 +12,7 @@ from step_app.errors import InvalidParamsError, StepError, StepFailedError
 from step_app.model_loading import LoadedModel
 from step_app.runtime import Pixels, Precision, Probabilities, RuntimeChoice, TorchRuntime
 from step_app.settings import Settings
-from step_app.steps.base import JsonOutput
+from step_app.steps.base import JsonOutput, StepRequest
 from step_app.steps.classifier import ClassifierStep, PreparedPhoto, crop_for
 from step_app.weights import ModelCard
 from tests.step_app.conftest import CLASSIFIER_PARAMS
@@ -34,7 +34,7 @@ GREY = ("grey", "grayscale", "1-bit", "floats")
 
 
 def answer(step: ClassifierStep, image: bytes, **params: Any) -> dict[str, Any]:
-    outcome = step.run([step.prepare(image, params)])[0]
+    outcome = step.run([step.prepare(StepRequest(image, params))])[0]
     assert isinstance(outcome, JsonOutput)
     return dict(outcome.data)
 
@@ -129,7 +129,7 @@ def test_one_image_may_ask_for_another_number_of_labels(
 
 
 def test_images_of_one_batch_may_ask_for_different_numbers(classifier: ClassifierStep) -> None:
-    photos = [classifier.prepare(photo("koala"), {"top_k": n}) for n in (1, 7, 2)]
+    photos = [classifier.prepare(StepRequest(photo("koala"), {"top_k": n})) for n in (1, 7, 2)]
     outcomes = [o for o in classifier.run(photos) if isinstance(o, JsonOutput)]
     assert [len(outcome.data["scores"]) for outcome in outcomes] == [1, 7, 2]
 
@@ -151,12 +151,12 @@ def test_params_that_one_image_cannot_have_are_refused(
     classifier: ClassifierStep, params: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidParamsError, match=f"{next(iter(params))}|classifier"):
-        classifier.prepare(photo("koala"), params)
+        classifier.prepare(StepRequest(photo("koala"), params))
 
 
 def test_a_batch_gives_each_photo_what_it_gets_alone(classifier: ClassifierStep) -> None:
     photos = [photo(name) for name in LABELS] * 3
-    together = classifier.run([classifier.prepare(image, {}) for image in photos])
+    together = classifier.run([classifier.prepare(StepRequest(image)) for image in photos])
     for image, outcome in zip(photos, together, strict=True):
         assert isinstance(outcome, JsonOutput)
         alone = answer(classifier, image)
@@ -223,7 +223,7 @@ def test_a_file_with_one_wrong_byte_gets_an_answer_or_a_step_error(
         mutated = bytearray(data)
         mutated[rng.randrange(len(data))] = rng.randrange(256)
         try:
-            prepared.append(classifier.prepare(bytes(mutated), {}))
+            prepared.append(classifier.prepare(StepRequest(bytes(mutated))))
         except StepError:
             continue
     outcomes = classifier.run(prepared)

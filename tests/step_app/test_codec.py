@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from step_app.codec import decode_upright_rgb
-from step_app.contract import MAX_PIXELS, MAX_SIDE
+from step_app.contract.limits import MAX_PIXELS, MAX_SIDE
 from step_app.errors import StepError
 from tests.step_app.pictures import (
     GREY,
@@ -246,7 +246,7 @@ def test_what_is_no_supported_image_is_named_so(kind: str) -> None:
     assert error_code(FOREIGN[kind]) == "unsupported_image_type"
 
 
-@pytest.mark.parametrize("image_format", ["ICO", "PPM", "TGA", "JPEG2000", "AVIF", "EPS", "PCX"])
+@pytest.mark.parametrize("image_format", ["ICO", "TGA", "JPEG2000", "AVIF", "EPS", "PCX"])
 def test_images_of_other_formats_are_never_decoded(image_format: str) -> None:
     Image.init()
     if image_format not in Image.SAVE:

@@ -23,13 +23,14 @@ LABEL_FROM_CACHE = """
 import sys
 from pathlib import Path
 from step_app.settings import Settings
+from step_app.steps.base import StepRequest
 from step_app.steps.classifier import load_classifier
 
 params = {"model": "efficientnet_lite0", "weights": None, "top_k": 1,
           "precision": "f32", "runtime": "openvino"}
 settings = Settings(step_threads=int(sys.argv[1]), model_cache_dir=Path(sys.argv[2]))
 step = load_classifier(params, settings)
-outcome = step.run([step.prepare(Path(sys.argv[3]).read_bytes(), {})])[0]
+outcome = step.run([step.prepare(StepRequest(Path(sys.argv[3]).read_bytes()))])[0]
 print(outcome.data["predictions"][0])
 print(*(name for name in ("torch", "torchvision", "timm") if name in sys.modules))
 """

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from step_app.contract import STEP_TYPES
+from step_app.contract.step_types import STEP_TYPES
 from step_app.errors import InvalidParamsError
 from step_app.steps.base import complete_params
 
@@ -55,6 +55,39 @@ def test_a_value_out_of_range_is_refused_with_its_name(value: Any) -> None:
 def test_a_configuration_out_of_range_is_refused(configured: dict[str, Any]) -> None:
     with pytest.raises(InvalidParamsError, match=next(iter(configured))):
         complete_params(CLASSIFIER, configured)
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    params = complete_params(STEP_TYPES["resize"], {}, {"size": 200.0})
+    assert params["size"] == 200
+    assert isinstance(params["size"], int)
+    assert complete_params(STEP_TYPES["deblur"], {"sigma": 2.5})["sigma"] == 2.5
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_no_number_is_refused_where_any_number_would_do(value: float) -> None:
+    with pytest.raises(InvalidParamsError, match="sigma: "):
+        complete_params(STEP_TYPES["deblur"], {"sigma": value})
+    with pytest.raises(InvalidParamsError, match="sigma: "):
+        complete_params(STEP_TYPES["deblur"], {}, {"sigma": value})
+
+
+def test_a_param_without_a_default_has_to_be_given() -> None:
+    with pytest.raises(InvalidParamsError, match="'size' is a required property"):
+        complete_params(STEP_TYPES["resize"], {})
+    assert complete_params(STEP_TYPES["resize"], {"size": "50%"})["size"] == "50%"
+    assert complete_params(STEP_TYPES["resize"], {"size": "50%"}, {"size": 9})["size"] == 9
+
+
+def test_only_a_pipeline_may_name_a_file_to_enlarge_with() -> None:
+    upscaling = STEP_TYPES["upscaling"]
+    configured = {"method": "model.onnx"}
+    assert complete_params(upscaling, configured)["method"] == "model.onnx"
+    assert complete_params(upscaling, configured, {"scale": 2})["method"] == "model.onnx"
+    assert complete_params(upscaling, configured, {"method": "bicubic"})["method"] == "bicubic"
+    with pytest.raises(InvalidParamsError, match="method: ") as caught:
+        complete_params(upscaling, configured, {"method": "other.onnx"})
+    assert "lanczos" in caught.value.detail
 
 
 @pytest.mark.parametrize("name", ["topk", "", "__proto__", "size"])

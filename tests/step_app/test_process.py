@@ -10,13 +10,8 @@ import httpx
 import psutil
 import pytest
 
-from step_app.contract import (
-    BATCH_MEDIA_TYPE,
-    EXIT_CONFIGURATION,
-    BatchItem,
-    decode_reply,
-    encode_batch,
-)
+from step_app.contract.frames import BATCH_MEDIA_TYPE, BatchItem, decode_reply, encode_batch
+from step_app.contract.limits import EXIT_CONFIGURATION
 from tests.step_app.pictures import photo
 from tests.step_app.replica_process import ReplicaProcess, pipeline, replica_process
 

@@ -9,7 +9,7 @@ import pytest
 from step_app.errors import StepError
 from step_app.metrics import StepMetrics
 from step_app.runner import StepResult, StepRunner
-from step_app.steps.base import JsonOutput
+from step_app.steps.base import JsonOutput, StepRequest
 from tests.step_app.scripted_step import (
     POISON,
     REFUSED,
@@ -68,7 +68,7 @@ def said(result: StepResult) -> str:
 async def test_every_image_gets_its_own_answer(decode_threads: int) -> None:
     names = [f"image {n}" for n in range(200)]
     async with running(ScriptedStep(), decode_threads=decode_threads) as runner:
-        results = await asyncio.gather(*(runner.submit(n.encode(), {}) for n in names))
+        results = await asyncio.gather(*(runner.submit(StepRequest(n.encode())) for n in names))
     assert [said(result) for result in results] == names
 
 
@@ -77,7 +77,7 @@ async def test_an_idle_step_starts_with_the_first_image_alone(decode_threads: in
     step = ScriptedStep()
     async with running(step, decode_threads=decode_threads) as runner:
         for name in ("one", "two", "three"):
-            assert said(await runner.submit(name.encode(), {})) == name
+            assert said(await runner.submit(StepRequest(name.encode()))) == name
     assert step.batches == [[b"one"], [b"two"], [b"three"]]
 
 
@@ -86,9 +86,9 @@ async def test_what_came_while_the_step_was_busy_is_computed_together(decode_thr
     step = ScriptedStep()
     step.gate.clear()
     async with running(step, decode_threads=decode_threads) as runner:
-        futures = [runner.submit(b"first", {})]
+        futures = [runner.submit(StepRequest(b"first"))]
         await until_computing(step)
-        futures += [runner.submit(f"{n}".encode(), {}) for n in range(20)]
+        futures += [runner.submit(StepRequest(f"{n}".encode())) for n in range(20)]
         if decode_threads:
             await until_prepared(step, 21)
         step.gate.set()
@@ -97,13 +97,35 @@ async def test_what_came_while_the_step_was_busy_is_computed_together(decode_thr
     assert list(chain.from_iterable(step.batches))[1:] == [f"{n}".encode() for n in range(20)]
 
 
+async def test_images_of_a_step_without_batches_are_taken_one_by_one_and_decoded_only_then() -> (
+    None
+):
+    step = ScriptedStep(is_batched=False)
+    step.gate.clear()
+    async with running(step, decode_threads=3) as runner:
+        futures = [runner.submit(StepRequest(f"{n}".encode())) for n in range(20)]
+        await until_computing(step)
+        assert step.prepared == [b"0"]
+        step.gate.set()
+        await asyncio.gather(*futures)
+    assert step.batches == [[f"{n}".encode()] for n in range(20)]
+    assert step.threads == {"model"}
+
+
+async def test_images_of_a_step_with_batches_are_decoded_beside_the_model() -> None:
+    step = ScriptedStep()
+    async with running(step, decode_threads=1) as runner:
+        await asyncio.gather(*(runner.submit(StepRequest(b"x")) for _ in range(20)))
+    assert step.threads == {"decode-0"}
+
+
 async def test_the_next_images_are_decoded_while_the_step_computes() -> None:
     step = ScriptedStep()
     step.gate.clear()
     async with running(step, decode_threads=1) as runner:
-        futures = [runner.submit(b"first", {})]
+        futures = [runner.submit(StepRequest(b"first"))]
         await until_computing(step)
-        futures += [runner.submit(b"second", {})]
+        futures += [runner.submit(StepRequest(b"second"))]
         await until_prepared(step, 2)
         assert len(step.batches) == 1
         step.gate.set()
@@ -114,7 +136,7 @@ async def test_the_next_images_are_decoded_while_the_step_computes() -> None:
 async def test_no_batch_exceeds_the_maximum(decode_threads: int) -> None:
     step = ScriptedStep()
     async with running(step, decode_threads=decode_threads, max_batch_size=3) as runner:
-        await asyncio.gather(*(runner.submit(b"x", {}) for _ in range(100)))
+        await asyncio.gather(*(runner.submit(StepRequest(b"x")) for _ in range(100)))
     assert max(len(batch) for batch in step.batches) <= 3
     assert sum(len(batch) for batch in step.batches) == 100
 
@@ -134,13 +156,13 @@ async def test_one_bad_image_fails_alone(bad: bytes, code: str, decode_threads: 
     step = ScriptedStep()
     step.gate.clear()
     async with running(step, decode_threads=decode_threads) as runner:
-        first = runner.submit(b"first", {})
+        first = runner.submit(StepRequest(b"first"))
         await until_computing(step)
-        futures = [runner.submit(image, {}) for image in (b"a", b"b", bad, b"c")]
+        futures = [runner.submit(StepRequest(image)) for image in (b"a", b"b", bad, b"c")]
         step.gate.set()
         results = await asyncio.gather(*futures)
         assert said(await first) == "first"
-        assert said(await runner.submit(b"later", {})) == "later"
+        assert said(await runner.submit(StepRequest(b"later"))) == "later"
     assert [said(result) for result in results] == ["a", "b", code, "c"]
 
 
@@ -148,9 +170,9 @@ async def test_a_broken_batch_is_run_again_one_by_one() -> None:
     step = ScriptedStep()
     step.gate.clear()
     async with running(step, decode_threads=0) as runner:
-        futures = [runner.submit(b"first", {})]
+        futures = [runner.submit(StepRequest(b"first"))]
         await until_computing(step)
-        futures += [runner.submit(image, {}) for image in (b"a", POISON, b"b")]
+        futures += [runner.submit(StepRequest(image)) for image in (b"a", POISON, b"b")]
         step.gate.set()
         await asyncio.gather(*futures)
     assert step.batches[1:] == [[b"a", POISON, b"b"], [b"a"], [POISON], [b"b"]]
@@ -161,11 +183,11 @@ async def test_a_cancelled_image_is_neither_decoded_nor_computed(decode_threads:
     step = ScriptedStep()
     step.gate.clear()
     async with running(step, decode_threads=decode_threads) as runner:
-        first = runner.submit(b"first", {})
+        first = runner.submit(StepRequest(b"first"))
         await until_computing(step)
-        dropped = runner.submit(b"dropped", {})
+        dropped = runner.submit(StepRequest(b"dropped"))
         dropped.cancel()
-        kept = runner.submit(b"kept", {})
+        kept = runner.submit(StepRequest(b"kept"))
         step.gate.set()
         assert said(await first) == "first"
         assert said(await kept) == "kept"
@@ -176,9 +198,9 @@ async def test_an_image_cancelled_after_it_was_decoded_is_not_computed() -> None
     step = ScriptedStep()
     step.gate.clear()
     async with running(step, decode_threads=1) as runner:
-        first = runner.submit(b"first", {})
+        first = runner.submit(StepRequest(b"first"))
         await until_computing(step)
-        dropped = runner.submit(b"dropped", {})
+        dropped = runner.submit(StepRequest(b"dropped"))
         await until_prepared(step, 2)
         dropped.cancel()
         step.gate.set()
@@ -190,11 +212,11 @@ async def test_an_image_cancelled_while_it_is_computed_harms_nobody() -> None:
     step = ScriptedStep()
     step.gate.clear()
     async with running(step, decode_threads=0) as runner:
-        dropped = runner.submit(b"dropped", {})
+        dropped = runner.submit(StepRequest(b"dropped"))
         await until_computing(step)
         dropped.cancel()
         step.gate.set()
-        assert said(await runner.submit(b"next", {})) == "next"
+        assert said(await runner.submit(StepRequest(b"next"))) == "next"
 
 
 @every_number_of_decode_threads
@@ -205,7 +227,7 @@ async def test_closing_finishes_what_was_submitted_and_ends_the_threads(
     step = ScriptedStep()
     step.gate.clear()
     async with running(step, decode_threads=decode_threads) as runner:
-        futures = [runner.submit(f"{n}".encode(), {}) for n in range(50)]
+        futures = [runner.submit(StepRequest(f"{n}".encode())) for n in range(50)]
     results = await asyncio.gather(*futures)
     assert [said(result) for result in results] == [f"{n}" for n in range(50)]
     own = {"model", *(f"decode-{n}" for n in range(decode_threads))}
@@ -223,7 +245,7 @@ async def test_it_is_known_for_how_long_a_batch_has_been_computed() -> None:
     step.gate.clear()
     async with running(step, decode_threads=0) as runner:
         assert runner.busy_s() == 0
-        future = runner.submit(b"slow", {})
+        future = runner.submit(StepRequest(b"slow"))
         await until_computing(step)
         earlier = runner.busy_s()
         assert 0 < earlier < runner.busy_s()
@@ -234,8 +256,8 @@ async def test_it_is_known_for_how_long_a_batch_has_been_computed() -> None:
 
 async def test_the_times_of_an_image_add_up() -> None:
     async with running(ScriptedStep(), decode_threads=1) as runner:
-        good = await runner.submit(b"good", {})
-        bad = await runner.submit(UNREADABLE, {})
+        good = await runner.submit(StepRequest(b"good"))
+        bad = await runner.submit(StepRequest(UNREADABLE))
     assert 0 < good.inference_time_s < good.duration_s
     assert bad.inference_time_s == 0
     assert bad.duration_s > 0
@@ -246,9 +268,9 @@ async def test_metrics_say_what_happened() -> None:
     step.gate.clear()
     metrics = StepMetrics()
     async with running(step, decode_threads=0, metrics=metrics) as runner:
-        futures = [runner.submit(b"first", {})]
+        futures = [runner.submit(StepRequest(b"first"))]
         await until_computing(step)
-        futures += [runner.submit(image, {}) for image in (b"a", POISON, UNREADABLE)]
+        futures += [runner.submit(StepRequest(image)) for image in (b"a", POISON, UNREADABLE)]
         step.gate.set()
         await asyncio.gather(*futures)
     lines = metrics.render().decode().splitlines()

@@ -17,6 +17,7 @@ DEFAULTS = {
     "step_threads": os.cpu_count(),
     "max_batch_size": 8,
     "model_cache_dir": None,
+    "records_dir": None,
     "exit_with_parent": False,
 }
 STEPS = [
@@ -50,6 +51,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         "SERVICE_PORT": "5017",
         "STEP_THREADS": "3",
         "MODEL_CACHE_DIR": str(tmp_path),
+        "RECORDS_DIR": str(tmp_path / "records"),
         "EXIT_WITH_PARENT": "1",
     }
     for name, value in told.items():
@@ -57,6 +59,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     settings = load_settings()
     assert (settings.service_port, settings.step_threads) == (5017, 3)
     assert (settings.model_cache_dir, settings.exit_with_parent) == (tmp_path, True)
+    assert settings.records_dir == tmp_path / "records"
     assert parse_step_config(settings.pipeline_config).pipeline_id == "p"
 
 
@@ -87,7 +90,7 @@ def test_an_empty_configuration_means_one_default_classifier(text: str) -> None:
 
 
 def test_the_own_step_is_found_among_the_steps_of_the_pipeline() -> None:
-    assert parse_step_config(config()) == StepConfig("p", "1", "classifier", {"top_k": 3})
+    assert parse_step_config(config()) == StepConfig("p", "1", "classifier", {"top_k": 3}, STEPS)
 
 
 @pytest.mark.parametrize("step_id", [1, "1"])
@@ -98,7 +101,7 @@ def test_an_id_may_be_a_number_or_text(step_id: int | str) -> None:
 def test_the_first_step_is_the_own_one_unless_told_otherwise() -> None:
     document = {"steps": STEPS}
     assert parse_step_config(json.dumps(document)) == StepConfig(
-        "default", "0", "blur", {"ksize": 3}
+        "default", "0", "blur", {"ksize": 3}, STEPS
     )
 
 
@@ -108,7 +111,14 @@ def test_a_step_without_params_has_none() -> None:
 
 def test_yaml_is_read_as_well_as_json() -> None:
     text = "pipeline_id: p\nstep_id: 7\nsteps:\n  - {id: 7, type: classifier, params: {top_k: 2}}\n"
-    assert parse_step_config(text) == StepConfig("p", "7", "classifier", {"top_k": 2})
+    found = parse_step_config(text)
+    assert found == StepConfig("p", "7", "classifier", {"top_k": 2}, found.steps)
+    assert found.steps == [{"id": 7, "type": "classifier", "params": {"top_k": 2}}]
+
+
+def test_what_is_no_step_of_the_pipeline_is_left_out() -> None:
+    others = [None, "x", {"type": "blur"}, *STEPS]
+    assert parse_step_config(config(steps=others)).steps == STEPS
 
 
 @pytest.mark.parametrize(

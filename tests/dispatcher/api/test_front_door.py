@@ -9,12 +9,18 @@ import pytest
 from dispatcher.app import create_app
 from dispatcher.intake.upload import Receive
 from dispatcher.wiring import Services
-from tests.dispatcher.forms import Body
+from tests.dispatcher.forms import CONTENT_TYPE, Body, form, text
 
 Message = MutableMapping[str, Any]
 
 
-async def refuse(services: Services, receive: Receive) -> list[Message]:
+async def refuse(
+    services: Services,
+    receive: Receive,
+    *,
+    path: str = "/predict_async",
+    content_type: bytes = b"text/plain",
+) -> list[Message]:
     """Send something that is no image by its media type; return what is answered."""
     sent: list[Message] = []
 
@@ -24,9 +30,9 @@ async def refuse(services: Services, receive: Receive) -> list[Message]:
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/predict_async",
+        "path": path,
         "query_string": b"",
-        "headers": [(b"content-type", b"text/plain")],
+        "headers": [(b"content-type", content_type)],
     }
     async with asyncio.timeout(5):
         await create_app(services)(scope, receive, send)
@@ -75,3 +81,24 @@ async def test_a_client_that_goes_away_is_not_waited_for(services: Services) -> 
     body = Body(b"x", then_disconnect=True)
     assert is_whole(await refuse(services, body.receive))
     assert body.received == 2
+
+
+async def test_the_files_behind_bad_actions_are_thrown_away_and_the_connection_is_closed(
+    services: Services,
+) -> None:
+    bad = form(text("actions", "{}")).removesuffix(b"--\r\n") + b"\r\n"
+    body = Body(bad, *[b"x" * 100] * 50)
+    start, *bodies = await refuse(
+        services, body.receive, path="/process", content_type=CONTENT_TYPE
+    )
+    assert start["status"] == 422
+    assert dict(start["headers"])[b"connection"] == b"close"
+    assert b"actions.operations: must be a list" in bodies[0]["body"]
+    assert body.received == 51
+
+
+async def test_the_connection_stays_when_the_body_was_read_to_its_end(services: Services) -> None:
+    body = Body(form(text("actions", "{}")))
+    start, *_ = await refuse(services, body.receive, path="/process", content_type=CONTENT_TYPE)
+    assert start["status"] == 422
+    assert b"connection" not in dict(start["headers"])

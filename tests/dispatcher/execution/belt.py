@@ -1,23 +1,31 @@
 """Pools, pipelines and an executor around scripted replicas."""
 
+import asyncio
+import hashlib
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from dispatcher.blobs.base import BlobStore
 from dispatcher.blobs.memory import MemoryBlobStore
+from dispatcher.execution.attempts import Attempts
 from dispatcher.execution.executor import Executor
 from dispatcher.execution.retry import RetryPolicy
+from dispatcher.execution.stage_cache import StageCache
+from dispatcher.jobs import Job
 from dispatcher.pipelines.model import Pipeline
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.client import ReadyReport, ReplicaClient
 from dispatcher.pools.directory import PoolDirectory
 from dispatcher.pools.health import HealthPolicy
-from tests.dispatcher.records import make_pipeline
+from tests.dispatcher.records import make_job, make_pipeline
 from tests.dispatcher.scripted_replica import Script, ScriptedReplica, serve
 
 POLICY = HealthPolicy(min_attempt_timeout_s=0.1, max_attempt_timeout_s=0.1)
+IMAGE = b"koala"
 
 
 @dataclass
@@ -29,16 +37,31 @@ class Belt:
     blobs: BlobStore
     replicas: dict[str, list[ScriptedReplica]]
     """By step."""
+    cache: StageCache = field(default_factory=StageCache)
 
     @property
     def executor(self) -> Executor:
         return Executor(
             pipelines=self.pipelines,
-            pools=self.pools,
             blobs=self.blobs,
-            policy=RetryPolicy(base_delay_s=0.001),
-            jitter=random.Random(1),
+            attempts=Attempts(
+                pools=self.pools,
+                policy=RetryPolicy(base_delay_s=0.001),
+                jitter=random.Random(1),
+            ),
+            cache=self.cache,
         )
+
+    async def run(self, *, image: bytes = IMAGE, **changes: Any) -> Job:
+        """Carry a job to its end, with an image of its own for as long as that takes."""
+        digest = hashlib.sha256(image).hexdigest()
+        await self.blobs.put(digest, image)
+        job = make_job(**({"digest": digest} | changes)).started(time.time())
+        try:
+            async with asyncio.timeout(10):
+                return await self.executor.run(job)
+        finally:
+            await self.blobs.release(digest)
 
     def make_ready(self) -> None:
         """Do what a monitor does after good probes."""
@@ -63,24 +86,26 @@ async def belt(
     client: ReplicaClient,
     *scripts: Script,
     pipeline: Pipeline | None = None,
+    others: tuple[Pipeline, ...] = (),
     blobs: BlobStore | None = None,
     policy: HealthPolicy = POLICY,
 ) -> AsyncIterator[Belt]:
-    """Run one ready replica of each script for every stage of a pipeline."""
-    wanted = pipeline or make_pipeline()
+    """Run one ready replica of each script for every step of all pipelines."""
+    wanted = (pipeline or make_pipeline(), *others)
+    stages = {str(stage.key): stage for found in wanted for stage in found.stages}
     async with AsyncExitStack() as stack:
         replicas = {
-            str(stage.key): [
+            step: [
                 await stack.enter_async_context(serve(script, revision=stage.model_revision))
                 for script in scripts
             ]
-            for stage in wanted.stages
+            for step, stage in stages.items()
         }
         pools = PoolDirectory(client=client, policy=policy)
         stack.push_async_callback(pools.close)
         pools.apply({step: [r.url for r in running] for step, running in replicas.items()})
         pipelines = PipelineStore()
-        pipelines.replace([wanted])
+        pipelines.replace(wanted)
         found = Belt(pools, pipelines, blobs or MemoryBlobStore(), replicas)
         found.make_ready()
         yield found

@@ -1,91 +1,19 @@
 import asyncio
-import hashlib
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 
-from dispatcher.blobs.base import BlobStore
 from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.errors import NotFoundError
-from dispatcher.execution.consumer import Consumer
 from dispatcher.jobs import Job, JobState
 from dispatcher.pools.client import ReplicaClient
-from dispatcher.queues.memory import MemoryJobQueue
 from dispatcher.results.memory import MemoryResultStore
-from dispatcher.telemetry.figures import Figures
-from dispatcher.telemetry.metrics import Metrics
 from tests.dispatcher import scripted_replica as scripted
-from tests.dispatcher.execution.belt import Belt, belt
+from tests.dispatcher.execution.belt import belt
+from tests.dispatcher.execution.works import DIGEST, NAMES, Works, running, works
 from tests.dispatcher.records import completed, make_job
-from tests.dispatcher.scripted_replica import Script, in_turn, problem_reply, reply_with
+from tests.dispatcher.scripted_replica import in_turn, problem_reply, reply_with
 from tests.dispatcher.waiting import turns, until
-
-IMAGE = b"koala"
-DIGEST = hashlib.sha256(IMAGE).hexdigest()
-
-
-@dataclass
-class Works:
-    """A consumer and all that it works with."""
-
-    line: Belt
-    queue: MemoryJobQueue = field(default_factory=lambda: MemoryJobQueue(capacity=10_000))
-    results: MemoryResultStore = field(
-        default_factory=lambda: MemoryResultStore(retention_s=60, retention_count=10_000)
-    )
-    figures: Figures = field(default_factory=lambda: Figures(Metrics()))
-    ended: list[Job] = field(default_factory=list)
-    """What the consumer reported, once for each job."""
-
-    def __post_init__(self) -> None:
-        self.consumer = Consumer(
-            queue=self.queue,
-            results=self.results,
-            executor=self.line.executor,
-            pools=self.line.pools,
-            figures=self.figures,
-            on_ended=self._note,
-        )
-
-    async def _note(self, job: Job) -> None:
-        self.ended.append(job)
-
-    async def accept(self, *names: str) -> None:
-        for name in names:
-            await self.line.blobs.put(DIGEST, IMAGE)
-            await self.results.add(make_job(name, digest=DIGEST))
-            await self.queue.put(name)
-
-    async def state(self, name: str) -> JobState:
-        return (await self.results.get(name)).state
-
-    def start(self) -> "asyncio.Task[None]":
-        return asyncio.create_task(self.consumer.run())
-
-    def is_idle(self) -> bool:
-        return not (self.queue.depth() or self.queue.leased())
-
-
-@asynccontextmanager
-async def works(
-    client: ReplicaClient, *scripts: Script, blobs: BlobStore | None = None
-) -> AsyncIterator[Works]:
-    async with belt(client, *scripts, blobs=blobs) as line:
-        yield Works(line)
-
-
-@asynccontextmanager
-async def running(found: Works) -> AsyncIterator["asyncio.Task[None]"]:
-    task = found.start()
-    yield task
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-NAMES = [f"job-{number}" for number in range(100)]
 
 
 async def test_every_job_is_carried_to_its_end(client: ReplicaClient) -> None:
@@ -131,7 +59,7 @@ async def test_jobs_end_even_when_no_replica_is_ready_for_long(
     client: ReplicaClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dispatcher.execution.consumer.STARVED_AFTER_S", 0.05)
-    monkeypatch.setattr("dispatcher.execution.executor.NO_CAPACITY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("dispatcher.execution.attempts.NO_CAPACITY_TIMEOUT_S", 0.05)
     async with works(client) as found, running(found):
         await found.accept("job-1", "job-2")
         await until(lambda: len(found.ended) == 2)
@@ -178,7 +106,7 @@ async def test_whenever_it_is_stopped_no_job_is_lost(client: ReplicaClient, afte
 
 async def test_a_job_that_nobody_knows_is_taken_off_the_queue(client: ReplicaClient) -> None:
     async with works(client, scripted.answer) as found, running(found):
-        await found.queue.put("stranger")
+        await found.queue.put(["stranger"], lane="default")
         await found.accept("job-1")
         await until(found.is_idle)
         assert await found.state("job-1") is JobState.COMPLETED
@@ -191,7 +119,7 @@ async def test_a_job_that_has_ended_before_is_not_run_again(client: ReplicaClien
     async with works(client, scripted.answer) as found, running(found):
         ended = completed(make_job("job-1", digest=DIGEST))
         await found.results.add(ended)
-        await found.queue.put("job-1")
+        await found.queue.put(["job-1"], lane="default")
         await until(found.is_idle)
         assert await found.results.get("job-1") == ended
         assert found.line.received() == []

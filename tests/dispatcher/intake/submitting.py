@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 
 from dispatcher.intake.submission import SubmitOptions
 from dispatcher.intake.upload import Upload
@@ -32,9 +33,9 @@ class SlowQueue(MemoryJobQueue):
         super().__init__(capacity=capacity)
         self.may_put = asyncio.Event()
 
-    async def put(self, job_id: str) -> int:
+    async def put(self, job_ids: Sequence[str], *, lane: str) -> int:
         await self.may_put.wait()
-        return await super().put(job_id)
+        return await super().put(job_ids, lane=lane)
 
 
 def nothing_is_kept(rooms: Rooms) -> bool:

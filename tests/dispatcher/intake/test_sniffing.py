@@ -15,7 +15,7 @@ from dispatcher.errors import (
     UnsupportedImageTypeError,
 )
 from dispatcher.intake.sniffing import ImageKind, sniff
-from step_app.contract import MAX_PIXELS, MAX_SIDE
+from step_app.contract.limits import MAX_PIXELS, MAX_SIDE
 from tests.dispatcher.images import (
     EVERY_KIND,
     bmp,

@@ -15,7 +15,7 @@ from dispatcher.errors import (
 )
 from dispatcher.intake.multipart import MAX_FORM_OVERHEAD_BYTES
 from dispatcher.intake.upload import Upload, body_chunks, clean_filename, read_upload
-from step_app.contract import MAX_IMAGE_BYTES
+from step_app.contract.limits import MAX_IMAGE_BYTES
 from tests.dispatcher.forms import CONTENT_TYPE, IMAGE, Body, Part, collect, form, in_pieces, text
 from tests.dispatcher.images import png
 

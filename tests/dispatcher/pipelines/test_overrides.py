@@ -5,7 +5,7 @@ import pytest
 
 from dispatcher.errors import InvalidParamsError
 from dispatcher.pipelines.overrides import parse_overrides
-from step_app.contract import STEP_TYPES
+from step_app.contract.step_types import STEP_TYPES
 from tests.dispatcher.records import make_pipeline, make_stage
 
 PIPELINE = make_pipeline()

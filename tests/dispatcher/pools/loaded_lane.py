@@ -8,7 +8,7 @@ from dispatcher.pools.health import FailureKind, HealthPolicy
 from dispatcher.pools.lane import Lane
 from dispatcher.pools.parcel import Answer, Parcel
 from dispatcher.pools.replica import Replica, ReplicaState
-from step_app.contract import BatchItem
+from step_app.contract.frames import BatchItem
 from tests.dispatcher.scripted_replica import (
     ScriptedReplica,
 )
@@ -29,12 +29,13 @@ class Loaded:
     def replica(self) -> Replica:
         return self.lane.replica
 
-    def add(self, *names: str) -> list["asyncio.Future[Answer]"]:
+    def add(self, *names: str, weight_bytes: int = 0) -> list["asyncio.Future[Answer]"]:
         """Add parcels in one turn of the event loop; a name in capitals travels alone."""
         parcels = [
             Parcel(
                 BatchItem(id=name, filename="a.png", image=name.encode()),
                 asyncio.get_running_loop().create_future(),
+                weight_bytes=weight_bytes,
                 alone=name.isupper(),
             )
             for name in names

@@ -9,7 +9,7 @@ from dispatcher.pools.health import HealthPolicy
 from dispatcher.pools.parcel import Answer
 from dispatcher.pools.pool import Pool
 from dispatcher.pools.replica import Replica
-from step_app.contract import BatchItem
+from step_app.contract.frames import BatchItem
 from tests.dispatcher.scripted_replica import Script, ScriptedReplica, serve
 
 QUICK = HealthPolicy(

@@ -17,7 +17,7 @@ from dispatcher.errors import (
     ReplicaLostError,
 )
 from dispatcher.pools.client import ReadyReport, ReplicaClient
-from step_app.contract import BatchItem, BatchReply, encode_reply
+from step_app.contract.frames import BatchItem, BatchReply, encode_reply
 from tests.dispatcher import scripted_replica as scripted
 from tests.dispatcher.scripted_replica import Script, item_reply, raw_frame, say, serve
 

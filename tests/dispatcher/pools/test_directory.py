@@ -47,11 +47,11 @@ def test_there_is_a_slot_for_two_batches_of_every_ready_replica() -> None:
     assert directory.slots() == 3 * 2 * 4
 
 
-async def test_it_waits_until_all_are_ready_and_there_are_enough() -> None:
+async def test_it_waits_until_all_of_a_step_are_ready_and_there_are_enough() -> None:
     directory = make_directory()
     directory.apply({"default/0": [A]})
     make_ready(directory)
-    waiting = asyncio.create_task(directory.wait_all_ready(2))
+    waiting = asyncio.create_task(directory.wait_all_ready("default/0", 2))
     await turns(5)
     directory.apply({"default/0": [A, B]})
     await asyncio.wait([waiting], timeout=0.1)
@@ -59,6 +59,15 @@ async def test_it_waits_until_all_are_ready_and_there_are_enough() -> None:
     make_ready(directory)
     async with asyncio.timeout(5):
         await waiting
+
+
+async def test_replicas_of_other_steps_are_not_waited_for() -> None:
+    directory = make_directory()
+    directory.apply({"default/0": [A]})
+    make_ready(directory)
+    directory.apply({"default/0": [A], "slow/0": [B]})
+    async with asyncio.timeout(5):
+        await directory.wait_all_ready("default/0", 1)
 
 
 async def test_a_change_of_the_records_is_a_reason_to_look_for_room() -> None:

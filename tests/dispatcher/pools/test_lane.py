@@ -15,6 +15,7 @@ from tests.dispatcher import scripted_replica as scripted
 from tests.dispatcher.pools.loaded_lane import IMPATIENT, Loaded, load, outcomes
 from tests.dispatcher.scripted_replica import (
     Script,
+    echo_of,
     serve,
 )
 from tests.dispatcher.waiting import turns, until
@@ -24,7 +25,7 @@ from tests.dispatcher.waiting import turns, until
 
 async def test_each_parcel_gets_its_own_answer(loaded: Loaded) -> None:
     answers = await asyncio.gather(*loaded.add("a", "b", "c"))
-    assert [answer.result["echo"] for answer in answers] == ["a", "b", "c"]
+    assert [echo_of(answer) for answer in answers] == ["a", "b", "c"]
     assert {answer.replica_url for answer in answers} == {loaded.server.url}
     assert {(answer.revision, answer.duration_s) for answer in answers} == {("r1", 0.001)}
 
@@ -37,6 +38,17 @@ async def test_what_is_added_in_one_turn_travels_together(loaded: Loaded) -> Non
 async def test_no_request_carries_more_than_the_replica_takes(loaded: Loaded) -> None:
     await asyncio.gather(*loaded.add(*"abcdefghij"))
     assert [len(ids) for ids in loaded.server.ids()] == [4, 4, 2]
+
+
+async def test_no_request_becomes_more_pixels_than_a_replica_should_hold(loaded: Loaded) -> None:
+    await asyncio.gather(*loaded.add(*"abcd", weight_bytes=30 * 2**20))
+    assert loaded.server.ids() == [["a", "b"], ["c", "d"]]
+
+
+async def test_a_picture_that_becomes_very_large_travels_alone(loaded: Loaded) -> None:
+    answers = loaded.add("a") + loaded.add("b", weight_bytes=2**30) + loaded.add("c")
+    await asyncio.gather(*answers)
+    assert loaded.server.ids() == [["a"], ["b"], ["c"]]
 
 
 async def test_what_arrives_while_two_requests_are_on_the_road_travels_in_the_next(
@@ -80,7 +92,7 @@ async def test_one_who_gives_up_while_it_is_on_the_road_disturbs_no_other(loaded
     await until(lambda: loaded.server.requests)
     given_up.cancel()
     loaded.server.released.set()
-    assert (await other).result["echo"] == "b"
+    assert echo_of(await other) == "b"
     assert loaded.replica.ongoing == 0
 
 
@@ -111,7 +123,7 @@ async def test_an_item_that_may_be_the_reason_of_a_fault_travels_alone(loaded: L
     loaded.server.script = note
     names = ["a", "b", "SUSPECT", "c", "d", "OTHER"]
     answers = await asyncio.gather(*loaded.add(*names))
-    assert [answer.result["echo"] for answer in answers] == names
+    assert [echo_of(answer) for answer in answers] == names
     assert loaded.server.ids() == [["a", "b"], ["SUSPECT"], ["c", "d"], ["OTHER"]]
     assert met == [[["a", "b"]], [["SUSPECT"]], [["c", "d"]], [["OTHER"]]]
 

@@ -14,7 +14,7 @@ from dispatcher.errors import (
 from dispatcher.pools.client import ReplicaClient
 from dispatcher.pools.health import FailureKind
 from dispatcher.pools.parcel import Answer, Parcel
-from step_app.contract import BatchItem
+from step_app.contract.frames import BatchItem
 from tests.dispatcher import scripted_replica as scripted
 from tests.dispatcher.pools.loaded_lane import IMPATIENT, Loaded, load, outcomes
 from tests.dispatcher.scripted_replica import (

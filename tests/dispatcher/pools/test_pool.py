@@ -25,7 +25,7 @@ from tests.dispatcher.pools.pooling import (
     replica_at,
     servers,
 )
-from tests.dispatcher.scripted_replica import Script
+from tests.dispatcher.scripted_replica import Script, echo_of
 from tests.dispatcher.waiting import turns, until
 
 # Giving out items
@@ -43,7 +43,7 @@ async def test_an_item_waits_until_a_replica_is_ready(
     assert not waiting.done()
     assert pool.slots == 0
     make_ready(pool)
-    assert (await waiting).result["echo"] == "a"
+    assert echo_of(await waiting) == "a"
     assert pool.slots == 8
 
 
@@ -105,7 +105,7 @@ async def test_room_that_is_given_up_at_once_goes_to_those_who_wait(
     first.cancel()
     second.cancel()
     async with asyncio.timeout(5):
-        assert (await third).result["echo"] == "c"
+        assert echo_of(await third) == "c"
 
 
 async def test_an_item_avoids_a_replica_that_failed_it(
@@ -282,7 +282,7 @@ async def test_every_item_is_answered_rightly_or_given_back_whatever_the_replica
     await asyncio.gather(probing, return_exceptions=True)
     for name, outcome in zip(names, outcomes, strict=True):
         if isinstance(outcome, Answer):
-            assert outcome.result["echo"] == name
+            assert echo_of(outcome) == name
         else:
             assert isinstance(outcome, AttemptError)
     assert any(isinstance(outcome, Answer) for outcome in outcomes)

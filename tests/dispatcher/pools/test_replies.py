@@ -1,4 +1,5 @@
 import json
+import random
 
 import pytest
 
@@ -9,7 +10,14 @@ from dispatcher.errors import (
     ReplicaFailedError,
 )
 from dispatcher.pools.replies import read_reply
-from step_app.contract import JSON_MEDIA_TYPE, ItemReply
+from step_app.contract.frames import JSON_MEDIA_TYPE, ItemReply
+from step_app.contract.pictures import (
+    PICTURES_MEDIA_TYPE,
+    RAW_MEDIA_TYPE,
+    Picture,
+    PictureReply,
+    encode_pictures,
+)
 
 
 def reply(body: object, *, status: int = 200, content_type: str = JSON_MEDIA_TYPE) -> ItemReply:
@@ -96,6 +104,86 @@ def test_what_is_read_can_be_written_again(number: str) -> None:
 def test_a_result_without_predictions_is_no_answer(result: dict[str, object]) -> None:
     with pytest.raises(InvalidResponseError):
         read_reply(reply(result))
+
+
+# Pictures
+
+
+def picture(media_type: str = "image/png", *, width: int = 6, height: int = 4) -> Picture:
+    return Picture(media_type, width, height, b"pixels", {"timings": [{"threads": 1}]})
+
+
+def pictures_reply(pictures: PictureReply, *, status: int = 200) -> ItemReply:
+    return reply(encode_pictures(pictures), status=status, content_type=PICTURES_MEDIA_TYPE)
+
+
+@pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/tiff", RAW_MEDIA_TYPE])
+def test_pictures_are_read_with_their_times_and_those_in_between(media_type: str) -> None:
+    sent = PictureReply(
+        pictures=[picture(media_type), picture(media_type, width=1)],
+        timings_s=[0.0, 1.5],
+        kept=[[picture(RAW_MEDIA_TYPE)], []],
+    )
+    assert read_reply(pictures_reply(sent)) == sent
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        picture("text/html"),
+        picture("image/svg+xml"),
+        picture(""),
+        picture(width=0),
+        picture(height=-1),
+    ],
+    ids=["text", "svg", "no type", "no column", "negative rows"],
+)
+def test_a_picture_that_is_none_is_no_answer(wrong: Picture) -> None:
+    for pictures in ([wrong], [picture(), wrong]):
+        with pytest.raises(InvalidResponseError):
+            read_reply(pictures_reply(PictureReply(pictures=pictures, timings_s=[0.1])))
+
+
+@pytest.mark.parametrize("time_s", ["-0.1", "NaN", "Infinity", "1e999"])
+def test_a_time_that_is_no_number_of_seconds_is_no_answer(time_s: str) -> None:
+    # All of these have as many characters as 123.4567, so that no length changes.
+    sent = encode_pictures(PictureReply(pictures=[picture()], timings_s=[123.4567]))
+    forged = sent.replace(b"123.4567", time_s.encode().ljust(8))
+    with pytest.raises(InvalidResponseError):
+        read_reply(reply(forged, content_type=PICTURES_MEDIA_TYPE))
+
+
+def test_no_picture_at_all_is_no_answer() -> None:
+    with pytest.raises(InvalidResponseError):
+        read_reply(pictures_reply(PictureReply(pictures=[], timings_s=[0.1])))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_damaged_pictures_are_no_answer_and_no_crash(seed: int) -> None:
+    dice = random.Random(seed)
+    sent = encode_pictures(PictureReply([picture(), picture()], [0.1], [[picture()]]))
+    for cut in range(len(sent)):
+        with pytest.raises(InvalidResponseError):
+            read_reply(reply(sent[:cut], content_type=PICTURES_MEDIA_TYPE))
+    for _ in range(500):
+        damaged = bytearray(sent)
+        for _ in range(dice.randint(1, 4)):
+            damaged[dice.randrange(len(damaged))] = dice.getrandbits(8)
+        try:
+            read_reply(reply(bytes(damaged), content_type=PICTURES_MEDIA_TYPE))
+        except InvalidResponseError:
+            continue
+
+
+@pytest.mark.parametrize("status", [422, 500])
+def test_pictures_with_the_status_of_a_problem_are_no_answer(status: int) -> None:
+    with pytest.raises(InvalidResponseError):
+        read_reply(pictures_reply(PictureReply([picture()], [0.1]), status=status))
+
+
+def test_pictures_as_json_are_no_answer() -> None:
+    with pytest.raises(InvalidResponseError):
+        read_reply(reply(encode_pictures(PictureReply([picture()], [0.1]))))
 
 
 def test_every_kind_of_bad_answer_is_an_attempt_error() -> None:

@@ -2,39 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
 
 import pytest
 
 from dispatcher.errors import GoneError, NotFoundError
-from dispatcher.jobs import Job, JobState
+from dispatcher.jobs import JobState
 from dispatcher.results.base import ResultStore
-from dispatcher.results.memory import MemoryResultStore
 from tests.dispatcher.records import completed, failed, make_job
+from tests.dispatcher.results.ending import RETENTION_COUNT, RETENTION_S, end, hit
 from tests.dispatcher.waiting import turns
-
-RETENTION_S = 60.0
-RETENTION_COUNT = 3
-
-BACKENDS: dict[str, Callable[[], ResultStore]] = {
-    "memory": lambda: MemoryResultStore(retention_s=RETENTION_S, retention_count=RETENTION_COUNT),
-}
-
-
-@pytest.fixture(params=BACKENDS)
-async def results(request: pytest.FixtureRequest) -> AsyncIterator[ResultStore]:
-    backend = BACKENDS[request.param]()
-    await backend.start()
-    yield backend
-    await backend.close()
-
-
-async def end(results: ResultStore, job_id: str, *, at: float | None = None) -> Job:
-    job = make_job(job_id)
-    await results.add(job)
-    ended = completed(job, at=at)
-    assert await results.save(ended)
-    return ended
 
 
 async def test_a_job_is_read_as_it_was_added(results: ResultStore) -> None:
@@ -61,7 +37,7 @@ async def test_a_failed_job_keeps_its_reason(results: ResultStore) -> None:
 
 
 async def test_a_job_that_was_answered_at_once_can_be_added_as_ended(results: ResultStore) -> None:
-    job = make_job().served_from_cache({"predictions": ["koala"]}, "r1")
+    job = hit("job-1")
     await results.add(job)
     assert await results.get(job.id) == job
 
@@ -85,7 +61,7 @@ async def test_a_job_that_has_ended_cannot_be_added_again(results: ResultStore) 
 async def test_answers_from_the_cache_push_out_no_other_result(results: ResultStore) -> None:
     computed = [await end(results, f"computed-{number}") for number in range(RETENTION_COUNT)]
     for number in range(5 * RETENTION_COUNT):
-        await results.add(make_job(f"hit-{number}").served_from_cache({}, "r1"))
+        await results.add(hit(f"hit-{number}"))
     for job in computed:
         assert await results.get(job.id) == job
     assert (await results.get(f"hit-{5 * RETENTION_COUNT - 1}")).from_cache

@@ -77,7 +77,7 @@ def test_the_mean_times_are_of_jobs_that_were_computed(figures: Figures) -> None
     for queue_s, processing_s in ((1.0, 0.5), (3.0, 1.5)):
         job = make_job(queued_at=now).started(now + queue_s)
         figures.count_ended(completed_after(job, processing_s))
-    figures.count_ended(make_job(queued_at=now).served_from_cache({}, "r1"))
+    figures.count_ended(make_job(queued_at=now).served_from_cache({}, (), "r1"))
     assert figures.average_queue_s() == pytest.approx(2.0, abs=1e-5)
     assert figures.average_processing_s() == pytest.approx(1.0, abs=1e-5)
 
@@ -92,7 +92,7 @@ def completed_after(job: Job, processing_s: float) -> Job:
 def test_only_computed_jobs_drain_the_queue(figures: Figures) -> None:
     leader = completed(make_job("leader"))
     for _ in range(20):
-        figures.count_ended(make_job().served_from_cache({}, "r1"))
+        figures.count_ended(make_job().served_from_cache({}, (), "r1"))
         figures.count_ended(make_job("follower").settled_like(leader))
     assert figures.drain_rate() == 0.0
     assert figures.throughput() > 0.0
@@ -102,10 +102,10 @@ def test_only_computed_jobs_drain_the_queue(figures: Figures) -> None:
 
 
 def test_the_peak_is_the_greatest_depth_ever(figures: Figures, metrics: Metrics) -> None:
-    for depth in (1, 5, 2):
-        figures.note_depth(depth)
+    for jobs, depth in ((1, 1), (4, 5), (1, 2)):
+        figures.note_queued(jobs, depth=depth)
     assert figures.peak_depth == 5
-    assert samples(metrics)["frontend_publish_total"] == 3
+    assert samples(metrics)["frontend_publish_total"] == 6, "each job counts, not each batch"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10, 60, 99, 100, 101, 2048])

@@ -52,6 +52,16 @@ def with_config(**changes: Any) -> str:
         make_record("007", steps=({"id": "007", "type": "classifier"},)),
         make_record(pipeline_id="123"),
         make_record(pipeline_id="true", model_revision="1.0"),
+        make_record(
+            pipeline_id="pipeline-0123abcd",
+            pipeline_name="birds",
+            created_at="2025-06-25T11:22:41.523565",
+            gpu=1,
+            volumes=("cuda", "lib"),
+            resources={"limits": {"cpu": "2", "memory": "1Gi"}},
+            ports=(40000, 40001),
+        ),
+        make_record(pipeline_name="123"),
     ],
     ids=str,
 )
@@ -62,7 +72,7 @@ def test_a_record_is_read_as_it_was_written(record: StepRecord) -> None:
 def test_a_record_is_a_config_map_of_the_wire_contract() -> None:
     whole = document()
     assert (whole["apiVersion"], whole["kind"]) == ("v1", "ConfigMap")
-    assert whole["metadata"]["name"] == "pipeline-default-step-0"
+    assert whole["metadata"]["name"] == "default-step-0"
     assert whole["metadata"]["labels"] == {
         "app": "nn-service",
         "pipeline_id": "default",
@@ -157,6 +167,16 @@ def test_what_is_no_record_is_refused(text: str) -> None:
         {"endpoints": ["http://user:secret@host"]},
         {"endpoints": ["http://[::1"]},
         {"endpoints": [None]},
+        {"name": "A_B"},
+        {"name": ["birds"]},
+        {"gpu": "many"},
+        {"volumes": 3},
+        {"resources": ["cpu"]},
+        {"resources": {"limits": "1"}},
+        {"ports": ["http"]},
+        {"ports": [0]},
+        {"ports": [70_000]},
+        {"ports": 3},
     ],
     ids=str,
 )
@@ -198,6 +218,27 @@ def test_records_make_up_pipelines_with_their_stages_in_order() -> None:
     assert [str(stage.key) for stage in stages] == ["default/0", "default/1"]
     assert [stage.params for stage in stages] == [{"top_k": 3}, {}]
     assert pipelines["default"].revision == "r1+r2"
+
+
+def test_a_pipeline_has_the_name_that_its_client_gave_it() -> None:
+    (pipeline,) = pipelines_of([make_record(pipeline_name="birds")])
+    assert pipeline.name == "birds"
+
+
+THREE = tuple(
+    {"id": number, "type": "blur", "preferred_next": "2" if number == 0 else None}
+    for number in range(3)
+)
+
+
+@pytest.mark.parametrize(
+    ("active", "route"),
+    [("012", "02"), ("01", "01"), ("12", "12"), ("2", "2"), ("02", "02")],
+)
+def test_pictures_pass_the_preferred_step_while_it_is_active(active: str, route: str) -> None:
+    records = [make_record(step_id, type="blur", steps=THREE, endpoints=()) for step_id in active]
+    (pipeline,) = pipelines_of(records)
+    assert [stage.key.step_id for stage in pipeline.stages] == list(route)
 
 
 def test_no_records_make_no_pipelines() -> None:

@@ -69,8 +69,8 @@ def test_what_is_written_is_read(records: RecordDirectory, folder: Path) -> None
     records.write(first)
     assert records.read_all() == [first, second]
     assert sorted(path.name for path in folder.iterdir()) == [
-        "pipeline-default-step-0.yaml",
-        "pipeline-default-step-1.yaml",
+        "default-step-0.yaml",
+        "default-step-1.yaml",
     ]
 
 
@@ -137,6 +137,13 @@ def test_a_record_that_was_removed_has_no_last_good_version(
     records.read_all()
     path_of(folder, record).write_text("no: record")
     assert records.read_all() == []
+
+
+def test_a_copy_of_a_record_is_no_record(records: RecordDirectory, folder: Path) -> None:
+    record = make_record()
+    records.write(record)
+    (folder / "copy.yaml").write_text(render(make_record(replicas=9)))
+    assert records.read_all() == [record]
 
 
 def test_only_yaml_files_are_records(records: RecordDirectory, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The wire contract between a dispatcher and a step replica (standard library only).
+"""One request for several images and its answer, each as one frame.
 
 One request to ``/process_batch`` carries several images and one answer carries several replies,
 each judged alone. Both bodies are one *frame*::
@@ -13,58 +13,17 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
+
+from step_app.contract.tiles import Tile
 
 BATCH_MEDIA_TYPE: Final = "application/vnd.conveyor.batch"
 JSON_MEDIA_TYPE: Final = "application/json"
-MAX_IMAGE_BYTES: Final = 20 * 1024 * 1024
-MAX_PIXELS: Final = 50_000_000
-MAX_SIDE: Final = 20_000
-"""Longest side of an image, in pixels. Dispatcher and replica both check: headers can lie."""
-MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
-"""Most bytes of one answer that a dispatcher reads before it calls the replica broken."""
-
-EXIT_CONFIGURATION: Final = 78
-"""Exit status of a replica whose configuration can never work (``EX_CONFIG`` of sysexits)."""
-
-OutputKind = Literal["image", "images", "json"]
-
-
-@dataclass(frozen=True, slots=True)
-class StepType:
-    """What a step of one type takes and gives."""
-
-    name: str
-    output: OutputKind
-    params: Mapping[str, Any]
-    """JSON schema of the params, defaults included."""
-    fixed: frozenset[str] = frozenset()
-    """Params that a running replica cannot change: they choose what it has loaded."""
-
-
-STEP_TYPES: Final[Mapping[str, StepType]] = {
-    "classifier": StepType(
-        name="classifier",
-        output="json",
-        params={
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                "model": {"type": "string", "default": "efficientnet_lite0"},
-                "weights": {"type": ["string", "null"], "default": None},
-                "top_k": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 5},
-                "precision": {"enum": ["auto", "f32", "bf16"], "default": "auto"},
-                "runtime": {"enum": ["auto", "torch", "openvino"], "default": "auto"},
-            },
-        },
-        fixed=frozenset({"model", "weights", "precision", "runtime"}),
-    ),
-}
 
 _MAGIC: Final = b"CVB1"
 _PREFIX: Final = struct.Struct(">4sI")
 _MAX_HEADER_BYTES: Final = 4 * 1024 * 1024
-_MALFORMED: Final = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
+MALFORMED: Final = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 """What reading a header of another shape than agreed raises: ``1e400`` is no size, either."""
 
 
@@ -81,6 +40,14 @@ class BatchItem:
     image: bytes
     params: Mapping[str, Any] = field(default_factory=dict)
     """Overrides of the step's params for this image alone."""
+    output: str = ""
+    """Media type of the pictures wanted; empty for the one the input's is delivered in."""
+    tile: Tile | None = None
+    """The chunk that is wanted of the result, instead of all of it."""
+    keep: bool = False
+    """Whether the pictures between the operations are wanted, too."""
+    as_is: bool = False
+    """Whether the picture is only to be encoded anew, and no step to be run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +73,19 @@ class BatchReply:
 def encode_batch(items: Sequence[BatchItem]) -> list[bytes]:
     """Return the frame of a batch as chunks to send one after the other."""
     header = [
-        {"id": i.id, "filename": i.filename, "size": len(i.image), "params": dict(i.params)}
+        {
+            "id": i.id,
+            "filename": i.filename,
+            "size": len(i.image),
+            "params": dict(i.params),
+            "output": i.output,
+            "tile": None if i.tile is None else [i.tile.index, i.tile.count],
+            "keep": i.keep,
+            "as_is": i.as_is,
+        }
         for i in items
     ]
-    return [_head({"items": header}), *(i.image for i in items)]
+    return [pack_frame({"items": header}), *(i.image for i in items)]
 
 
 def decode_batch(frame: bytes) -> list[BatchItem]:
@@ -118,7 +94,7 @@ def decode_batch(frame: bytes) -> list[BatchItem]:
     Raises:
         ContractError: the frame is malformed.
     """
-    header, payloads = _split(frame)
+    header, payloads = split_frame(frame)
     try:
         return [
             BatchItem(
@@ -126,10 +102,14 @@ def decode_batch(frame: bytes) -> list[BatchItem]:
                 filename=str(entry["filename"]),
                 image=payload,
                 params=dict(entry["params"]),
+                output=str(entry["output"]),
+                tile=None if entry["tile"] is None else Tile(*map(int, entry["tile"])),
+                keep=bool(entry["keep"]),
+                as_is=bool(entry["as_is"]),
             )
             for entry, payload in zip(header["items"], payloads, strict=True)
         ]
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise ContractError("the batch header lacks a field") from exc
 
 
@@ -145,7 +125,7 @@ def encode_reply(reply: BatchReply) -> bytes:
         }
         for i in reply.items
     ]
-    head = _head({"revision": reply.revision, "items": header})
+    head = pack_frame({"revision": reply.revision, "items": header})
     return b"".join([head, *(i.body for i in reply.items)])
 
 
@@ -155,7 +135,7 @@ def decode_reply(frame: bytes, *, expected_ids: Sequence[str]) -> BatchReply:
     Raises:
         ContractError: the frame is malformed or answers other items.
     """
-    header, payloads = _split(frame)
+    header, payloads = split_frame(frame)
     try:
         items = [
             ItemReply(
@@ -168,19 +148,25 @@ def decode_reply(frame: bytes, *, expected_ids: Sequence[str]) -> BatchReply:
             for entry, payload in zip(header["items"], payloads, strict=True)
         ]
         revision = str(header["revision"])
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise ContractError("the reply header lacks a field") from exc
     if [item.id for item in items] != list(expected_ids):
         raise ContractError("the reply answers other items than were asked")
     return BatchReply(revision=revision, items=items)
 
 
-def _head(header: Mapping[str, Any]) -> bytes:
+def pack_frame(header: Mapping[str, Any]) -> bytes:
+    """Return the start of a frame: everything before its payloads."""
     encoded = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     return _PREFIX.pack(_MAGIC, len(encoded)) + encoded
 
 
-def _split(frame: bytes) -> tuple[dict[str, Any], list[bytes]]:
+def split_frame(frame: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """Return the header of a frame and its payloads.
+
+    Raises:
+        ContractError: the frame is malformed.
+    """
     if len(frame) < _PREFIX.size:
         raise ContractError("the frame is shorter than its prefix")
     magic, header_bytes = _PREFIX.unpack_from(frame)
@@ -190,7 +176,7 @@ def _split(frame: bytes) -> tuple[dict[str, Any], list[bytes]]:
     try:
         header = json.loads(frame[_PREFIX.size : offset])
         sizes = [int(entry["size"]) for entry in header["items"]]
-    except _MALFORMED as exc:
+    except MALFORMED as exc:
         raise ContractError("the frame header is not the JSON expected") from exc
     if any(size < 0 for size in sizes) or offset + sum(sizes) != len(frame):
         raise ContractError("the payload sizes do not add up to the frame")

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from step_app.contract import (
+from step_app.contract.frames import (
     JSON_MEDIA_TYPE,
-    STEP_TYPES,
     BatchItem,
     BatchReply,
     ContractError,
@@ -17,11 +16,13 @@ from step_app.contract import (
     encode_batch,
     encode_reply,
 )
+from step_app.contract.tiles import Tile
 
 ITEMS = [
     BatchItem(id="a", filename="koala.jpg", image=b"\xff\xd8 one", params={"top_k": 3}),
-    BatchItem(id="b", filename="", image=b""),
+    BatchItem(id="b", filename="", image=b"", output="image/png", tile=Tile(2, 7)),
     BatchItem(id="c", filename='r\u00e9s "\u732b".png\n', image=bytes(range(256)) * 40),
+    BatchItem(id="d", filename="d", image=b"d", keep=True, as_is=True),
 ]
 REPLY = BatchReply(
     revision="r1",
@@ -31,6 +32,8 @@ REPLY = BatchReply(
     ],
 )
 
+ASKED_FOR: dict[str, Any] = {"output": "", "tile": None, "keep": False, "as_is": False}
+"""What an image on its way says of the result that is wanted, when it wants nothing special."""
 SIZES_THAT_ARE_NONE = ["-1", "1e400", "-1e400", "NaN", "null", '"x"', "[]", "{}", "9" * 30]
 HEADERS_THAT_ARE_NONE = [
     "",
@@ -58,7 +61,7 @@ def frame(header: str | bytes, payload: bytes = b"", *, magic: bytes = b"CVB1") 
 
 
 def item_header(**changes: Any) -> str:
-    entry = {"id": "a", "filename": "f", "size": 0, "params": {}, **changes}
+    entry = {"id": "a", "filename": "f", "size": 0, "params": {}, **ASKED_FOR, **changes}
     return json.dumps({"items": [{k: v for k, v in entry.items() if v is not ...}]})
 
 
@@ -106,6 +109,9 @@ def test_random_batches_come_back_as_they_were_sent(seed: int) -> None:
             filename="".join(chr(rng.randrange(1, 0xD800)) for _ in range(rng.randrange(20))),
             image=rng.randbytes(rng.randrange(2000)),
             params={"top_k": rng.randrange(1000), "nested": [None, {"x": rng.random()}]},
+            tile=rng.choice([None, Tile(rng.randrange(64), 64)]),
+            keep=rng.random() < 0.5,
+            as_is=rng.random() < 0.5,
         )
         for number in range(rng.randrange(1, 12))
     ]
@@ -135,7 +141,7 @@ def test_a_header_of_another_shape_is_refused(header: str) -> None:
         decode_reply(frame(header), expected_ids=[])
 
 
-@pytest.mark.parametrize("missing", ["id", "filename", "params", "size"])
+@pytest.mark.parametrize("missing", ["id", "filename", "params", "size", *ASKED_FOR])
 def test_a_batch_item_without_one_of_its_fields_is_refused(missing: str) -> None:
     with pytest.raises(ContractError):
         decode_batch(frame(item_header(**{missing: ...})))
@@ -145,6 +151,12 @@ def test_a_batch_item_without_one_of_its_fields_is_refused(missing: str) -> None
 def test_params_that_are_no_mapping_are_refused(params: Any) -> None:
     with pytest.raises(ContractError):
         decode_batch(frame(item_header(params=params)))
+
+
+@pytest.mark.parametrize("tile", [0, "x", [], [1], [1, 2, 3], ["a", 2], [1, None], {"a": 1}])
+def test_a_tile_that_is_no_pair_of_numbers_is_refused(tile: Any) -> None:
+    with pytest.raises(ContractError):
+        decode_batch(frame(item_header(tile=tile)))
 
 
 @pytest.mark.parametrize("missing", ["id", "status", "content_type", "size", "duration_s"])
@@ -234,17 +246,6 @@ def test_headers_with_random_values_raise_contract_errors_only(seed: int) -> Non
     for _ in range(300):
         names = ("id", "filename", "size", "params", "status", "content_type", "duration_s")
         entry = {name: rng.choice(values) for name in rng.sample(names, rng.randrange(8))}
+        entry |= {name: rng.choice(values) for name in ASKED_FOR}
         read_any(frame(json.dumps({"items": [entry], "revision": rng.choice(values)})))
         read_any(frame(json.dumps({"items": rng.choice(values), "revision": "r"})))
-
-
-def test_what_a_running_step_cannot_change_is_one_of_its_params() -> None:
-    for name, step_type in STEP_TYPES.items():
-        assert step_type.name == name
-        assert step_type.fixed <= step_type.params["properties"].keys()
-
-
-def test_every_param_has_a_default() -> None:
-    for step_type in STEP_TYPES.values():
-        for schema in step_type.params["properties"].values():
-            assert "default" in schema

@@ -1,0 +1,32 @@
+"""Lets go of the pictures of jobs and batches that are no longer kept."""
+
+import asyncio
+
+from dispatcher.blobs.base import BlobStore
+from dispatcher.jobs import Batch, Job
+from dispatcher.results.base import ResultStore
+
+_INTERVAL_S = 30.0
+
+
+class Collector:
+    """Releases what dropped records held; also has the store drop what is too old."""
+
+    def __init__(self, *, blobs: BlobStore) -> None:
+        self._blobs = blobs
+        self._digests: asyncio.Queue[str] = asyncio.Queue()
+
+    def collect(self, dropped: Job | Batch) -> None:
+        """Take note of a record that is no longer kept."""
+        held = dropped.files if isinstance(dropped, Batch) else dropped.outputs
+        for entry in held:
+            self._digests.put_nowait(entry.digest)
+
+    async def run(self, results: ResultStore) -> None:
+        """Release until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(_INTERVAL_S):
+                    await self._blobs.release(await self._digests.get())
+            except TimeoutError:
+                await results.drop_old()

@@ -1,0 +1,263 @@
+"""One picture through one segment: from the stage cache, whole, or cut into tiles."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dispatcher.errors import InvalidResponseError
+from dispatcher.execution.attempts import Attempted, Attempts, GaveUpError
+from dispatcher.execution.pieces import Piece, descend, nth_of
+from dispatcher.execution.plan import Segment, request_params, weight_bytes
+from dispatcher.execution.stage_cache import StageCache
+from dispatcher.execution.tiling import JoinError, chunk_type, join
+from dispatcher.execution.together import together
+from dispatcher.jobs import ChunkRun, Job, JobError, StageRun
+from dispatcher.pipelines.model import Stage, stage_identity
+from step_app.contract.frames import BatchItem
+from step_app.contract.pictures import RAW_MEDIA_TYPE, PictureReply
+from step_app.contract.tiles import Tile
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What came out of a segment, and how each of its stages was run."""
+
+    pieces: Sequence[Piece]
+    runs: Sequence[StageRun]
+    revision: str
+    """Of the replica that answered; empty when everything was known."""
+
+
+class SegmentRunner:
+    """Runs the segments of one job."""
+
+    def __init__(self, job: Job, *, attempts: Attempts, cache: StageCache) -> None:
+        self._job = job
+        self._attempts = attempts
+        self._cache = cache
+
+    async def run(self, segment: Segment, piece: Piece) -> Passed:
+        """Pass one picture through a segment.
+
+        Raises:
+            GaveUpError: it failed.
+        """
+        lineages = self._lineages(segment, piece)
+        known = await self._cache.find(lineages)
+        if known is None:
+            return await self._make(segment, segment.stages, piece, lineages)
+        number, pieces = known
+        rest = segment.stages[number + 1 :]
+        reused = [_reused(stage) for stage in segment.stages[: number + 1]]
+        if not rest:
+            return Passed(pieces, reused, "")
+        passed = await together(
+            self._make(segment, rest, one, self._lineages(segment, one, rest)) for one in pieces
+        )
+        return Passed(
+            pieces=[made for one in passed for made in one.pieces],
+            runs=[*reused, *merge_runs([one.runs for one in passed])],
+            revision=passed[0].revision,
+        )
+
+    async def run_data(self, segment: Segment, piece: Piece) -> tuple[Mapping[str, Any], Attempted]:
+        """Have a stage that gives data look at one picture.
+
+        Raises:
+            GaveUpError: it failed.
+        """
+        item = self._item(segment.stages, piece)
+        attempted = await self._attempts.run(segment.key, item)
+        result = attempted.answer.result
+        if isinstance(result, PictureReply):
+            raise _garbage("a picture came instead of data", attempted)
+        return result, attempted
+
+    def _lineages(
+        self, segment: Segment, piece: Piece, stages: Sequence[Stage] | None = None
+    ) -> list[str | None]:
+        """Return the lineage after each stage whose pictures may be shared."""
+        lineage, lineages = piece.lineage, []
+        for stage in segment.stages if stages is None else stages:
+            lineage = descend(lineage, stage_identity(stage, self._job.overrides))
+            lineages.append(lineage)
+        # What is delivered is encoded, and shared by the result cache.
+        return lineages[:-1] if segment.is_final else lineages
+
+    async def _make(
+        self,
+        segment: Segment,
+        stages: Sequence[Stage],
+        piece: Piece,
+        lineages: Sequence[str | None],
+    ) -> Passed:
+        """Have replicas run these stages, and let others have what comes between them."""
+        own = self._cache.take_off(lineages)
+        made: dict[str, Sequence[Piece]] = {}
+        try:
+            if segment.tiles > 1:
+                return await self._make_tiled(segment, stages[0], piece, lineages, made)
+            return await self._make_whole(segment, stages, piece, lineages, made)
+        finally:
+            for lineage in own:
+                self._cache.land(lineage, made.get(lineage))
+
+    async def _make_whole(
+        self,
+        segment: Segment,
+        stages: Sequence[Stage],
+        piece: Piece,
+        lineages: Sequence[str | None],
+        made: dict[str, Sequence[Piece]],
+    ) -> Passed:
+        keeps = any(lineage is not None for lineage in lineages[: len(stages) - 1])
+        item = self._item(stages, piece, output=segment.output, keep=keeps)
+        weight = weight_bytes(piece.width * piece.height, stages, self._job.overrides)
+        attempted = await self._attempts.run(segment.key, item, weight_bytes=weight)
+        reply = _pictures_of(attempted, stages=len(stages))
+        is_known = attempted.answer.revision == stages[0].model_revision
+        groups = [*reply.kept, reply.pictures] if keeps else [reply.pictures]
+        if is_known and len(groups) >= len(lineages):
+            for lineage, group in zip(lineages, groups, strict=False):
+                if lineage is not None and group:
+                    made[lineage] = [
+                        Piece.made(picture, nth_of(lineage, number, len(group)))
+                        for number, picture in enumerate(group)
+                    ]
+        final = lineages[-1] if len(lineages) == len(stages) and is_known else None
+        pieces = [
+            Piece.made(picture, nth_of(final, number, len(reply.pictures)))
+            for number, picture in enumerate(reply.pictures)
+        ]
+        runs = [
+            _stage_run(stage, duration_s, attempted)
+            for stage, duration_s in zip(stages, reply.timings_s, strict=True)
+        ]
+        return Passed(pieces, runs, attempted.answer.revision)
+
+    async def _make_tiled(
+        self,
+        segment: Segment,
+        stage: Stage,
+        piece: Piece,
+        lineages: Sequence[str | None],
+        made: dict[str, Sequence[Piece]],
+    ) -> Passed:
+        """Have replicas compute the chunks at once; one that fails is tried again alone."""
+        asked = chunk_type(
+            segment.output, tiles=segment.tiles, width=piece.width, height=piece.height
+        )
+        weight = weight_bytes(piece.width * piece.height, [stage], self._job.overrides)
+        attempted = await together(
+            self._attempts.run(
+                segment.key,
+                self._item([stage], piece, output=asked, tile=Tile(number, segment.tiles)),
+                weight_bytes=weight,
+            )
+            for number in range(segment.tiles)
+        )
+        replies = [_pictures_of(one, stages=1) for one in attempted]
+        try:
+            joined = join([reply.pictures[0] for reply in replies])
+        except JoinError as exc:
+            raise _garbage(str(exc), attempted[0]) from exc
+        run = _tiled_run(stage, attempted, [reply.pictures[0].height for reply in replies])
+        is_known = all(one.answer.revision == stage.model_revision for one in attempted)
+        lineage = lineages[0] if lineages and is_known else None
+        result = Piece.made(joined, lineage)
+        if lineage is not None:
+            made[lineage] = [result]
+        if asked == RAW_MEDIA_TYPE and segment.output != RAW_MEDIA_TYPE:
+            result = await self._encode(segment, result)
+        return Passed([result], [run], attempted[0].answer.revision)
+
+    async def _encode(self, segment: Segment, piece: Piece) -> Piece:
+        """Have a replica encode a picture that was joined raw: the dispatcher has no encoder."""
+        item = BatchItem(
+            id=self._job.id,
+            filename=self._job.filename,
+            image=piece.image,
+            output=segment.output,
+            as_is=True,
+        )
+        attempted = await self._attempts.run(segment.key, item)
+        return Piece.made(_pictures_of(attempted, stages=0).pictures[0], None)
+
+    def _item(
+        self,
+        stages: Sequence[Stage],
+        piece: Piece,
+        *,
+        output: str = "",
+        tile: Tile | None = None,
+        keep: bool = False,
+    ) -> BatchItem:
+        return BatchItem(
+            id=self._job.id if tile is None else f"{self._job.id}#{tile.index}",
+            filename=self._job.filename,
+            image=piece.image,
+            params=request_params(stages, self._job.overrides),
+            output=output,
+            tile=tile,
+            keep=keep,
+        )
+
+
+def merge_runs(all_runs: Sequence[Sequence[StageRun]]) -> list[StageRun]:
+    """Return one run for each stage out of those of several pictures: the slowest one's."""
+    return [max(runs, key=lambda run: run.duration_s) for runs in zip(*all_runs, strict=True)]
+
+
+def _pictures_of(attempted: Attempted, *, stages: int) -> PictureReply:
+    result = attempted.answer.result
+    if not isinstance(result, PictureReply) or len(result.timings_s) != stages:
+        raise _garbage("the answer is not that of the stages asked for", attempted)
+    return result
+
+
+def _garbage(detail: str, attempted: Attempted) -> GaveUpError:
+    error = JobError(code=InvalidResponseError.code, detail=f"{detail}.")
+    return GaveUpError(error, attempted.attempts)
+
+
+def _stage_run(stage: Stage, duration_s: float, attempted: Attempted) -> StageRun:
+    return StageRun(
+        step_id=stage.step_id,
+        type=stage.type,
+        duration_s=duration_s,
+        replica=attempted.answer.replica_url,
+        attempts=attempted.attempts,
+    )
+
+
+def _tiled_run(stage: Stage, attempted: Sequence[Attempted], rows: Sequence[int]) -> StageRun:
+    chunks = tuple(
+        ChunkRun(
+            index=index,
+            rows=rows[index],
+            duration_s=one.answer.duration_s,
+            replica=one.answer.replica_url,
+            attempts=one.attempts,
+        )
+        for index, one in enumerate(attempted)
+    )
+    slowest = max(chunks, key=lambda chunk: chunk.duration_s)
+    return StageRun(
+        step_id=stage.step_id,
+        type=stage.type,
+        duration_s=slowest.duration_s,
+        replica=slowest.replica,
+        attempts=max(chunk.attempts for chunk in chunks),
+        chunks=chunks,
+    )
+
+
+def _reused(stage: Stage) -> StageRun:
+    return StageRun(
+        step_id=stage.step_id,
+        type=stage.type,
+        duration_s=0.0,
+        replica="",
+        attempts=0,
+        from_cache=True,
+    )

@@ -1,0 +1,42 @@
+"""What a child process is told: the same variables that a pod of a cluster gets."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dispatcher.topology.configmap import StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class LocalLimits:
+    """What child processes are and may use."""
+
+    model_cache_dir: Path
+    records_dir: Path
+    """Where a replica reads which other steps are active."""
+    max_batch_size: int
+    command: Sequence[str] = (sys.executable, "-m", "step_app")
+    """What a replica executes."""
+
+
+def environment_of(record: StepRecord, limits: LocalLimits) -> Mapping[str, str]:
+    """Return the environment of the replicas of a step, beside what they inherit."""
+    config = {
+        "pipeline_id": record.key.pipeline_id,
+        "step_id": record.key.step_id,
+        "steps": [dict(step) for step in record.steps],
+    }
+    cores = len(os.sched_getaffinity(0))
+    return {
+        "PIPELINE_CONFIG": json.dumps(config),
+        "SERVICE_HOST": "127.0.0.1",
+        # Replicas share the cores; more threads than cores only make them wait for each other.
+        "STEP_THREADS": str(max(1, cores // record.replicas)),
+        "MAX_BATCH_SIZE": str(limits.max_batch_size),
+        "MODEL_CACHE_DIR": str(limits.model_cache_dir),
+        "RECORDS_DIR": str(limits.records_dir),
+        "EXIT_WITH_PARENT": "1",
+    }

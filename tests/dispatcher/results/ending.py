@@ -1,0 +1,53 @@
+"""Jobs that end, and what a store drops."""
+
+import time
+from dataclasses import dataclass, field
+
+from dispatcher.jobs import Batch, Job, SentFile
+from dispatcher.results.base import ResultStore
+from tests.dispatcher.records import completed, make_job
+
+RETENTION_S = 60.0
+RETENTION_COUNT = 3
+
+
+@dataclass
+class Dropped:
+    """What a store handed over as no longer kept."""
+
+    records: list[Job | Batch] = field(default_factory=list)
+
+    def ids(self) -> list[str]:
+        return [record.id for record in self.records]
+
+
+async def end(results: ResultStore, job_id: str, *, at: float | None = None) -> Job:
+    """Add a job and complete it, by default now."""
+    job = make_job(job_id)
+    await results.add(job)
+    ended = completed(job, at=at)
+    assert await results.save(ended)
+    return ended
+
+
+def hit(job_id: str, *, at: float | None = None) -> Job:
+    """A job that was answered from the cache, by default now."""
+    queued_at = time.time() if at is None else at
+    job = make_job(job_id, queued_at=queued_at)
+    return job.served_from_cache({"predictions": ["koala"]}, (), "r1")
+
+
+def make_batch(batch_id: str = "batch-1", *, at: float | None = None) -> Batch:
+    """A batch of two files, by default of now."""
+    return Batch(
+        id=batch_id,
+        created_at=time.time() if at is None else at,
+        files=tuple(
+            SentFile(f"{batch_id}-{n}", f"{n}.png", str(n) * 64, "image/png") for n in range(2)
+        ),
+    )
+
+
+def too_long_ago(seconds: float = 1.0) -> float:
+    """A moment so many seconds before what is kept."""
+    return time.time() - RETENTION_S - seconds
