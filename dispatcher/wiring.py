@@ -10,6 +10,7 @@ from dispatcher.blobs.base import BlobStore
 from dispatcher.blobs.store import ObstoreBlobStore
 from dispatcher.errors import StartupError
 from dispatcher.execution.attempts import Attempts
+from dispatcher.execution.budget import ByteBudget
 from dispatcher.execution.collector import Collector
 from dispatcher.execution.consumer import Consumer
 from dispatcher.execution.executor import Executor
@@ -113,6 +114,7 @@ def build_services(settings: Settings) -> Services:
         blobs=blobs,
         attempts=Attempts(pools=pools, policy=RetryPolicy(), jitter=random.Random()),
         cache=StageCache(),
+        budget=ByteBudget(),
     )
     consumer = Consumer(
         queue=queue,
@@ -142,7 +144,7 @@ def build_services(settings: Settings) -> Services:
         max_replicas=settings.max_local_replicas,
         drain_timeout_s=settings.drain_timeout_s,
         is_draining=lambda: lifecycle.is_draining,
-        is_idle=lambda _: True,
+        is_idle=lambda pipeline_id: not queue.pending(pipeline_id),
     )
     return Services(
         settings=settings,

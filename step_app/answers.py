@@ -37,6 +37,7 @@ class ChainPart:
 def item_reply(item: BatchItem, result: StepResult) -> ItemReply:
     """Return the reply for one image of a batch."""
     outcome, status = result.outcome, 200
+    body: bytes | list[bytes]
     if isinstance(outcome, StepError):
         status, content_type, body = outcome.status, PROBLEM_MEDIA_TYPE, problem_body(outcome)
     elif isinstance(outcome, PictureOutput):

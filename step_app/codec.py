@@ -167,8 +167,11 @@ def _read_pnm(data: bytes) -> npt.NDArray[np.uint8]:
     channels = 3 if found[1] == b"P6" else 1
     width, height = int(found[2]), int(found[3])
     _check_size(width, height)
-    if len(data) - found.end() != width * height * channels:
+    surplus = len(data) - found.end() - width * height * channels
+    if surplus < 0:
         raise ImageTruncatedError
+    if surplus > 0:
+        raise ImageCorruptError("The PNM file goes on behind its pixels.")
     pixels = np.frombuffer(data, np.uint8, offset=found.end())
     return pixels.reshape((height, width, 3) if channels > 1 else (height, width))
 

@@ -39,7 +39,9 @@ def encode_picture(
 def _pnm(pixels: npt.NDArray[np.uint8]) -> bytes:
     height, width = pixels.shape[:2]
     magic = "P6" if pixels.ndim > 2 else "P5"  # noqa: PLR2004 - with or without colour
-    return f"{magic}\n{width} {height}\n255\n".encode() + pixels.tobytes()
+    head = f"{magic}\n{width} {height}\n255\n".encode()
+    # Straight from the array where it lies in one piece: one copy instead of two.
+    return b"".join([head, np.ascontiguousarray(pixels).data.cast("B")])
 
 
 def _encode(pixels: npt.NDArray[np.uint8], media_type: str, width: int, height: int) -> bytes:

@@ -152,17 +152,19 @@ class ChainRunner:
             NextStepMissingError: steps follow, but none of them is active.
         """
         config = self._replica.config
-        if config.step_id not in self._steps:
-            return None
         active = await self._directory.active()
-        found = next_active(list(self._steps.values()), config.step_id, active=active)
+        # Records say it better than the environment: preferred_next may have changed since.
+        steps = {str(step["id"]): step for step in self._directory.steps()} or self._steps
+        if config.step_id not in steps:
+            return None
+        found = next_active(list(steps.values()), config.step_id, active=active)
         if found is None:
-            later = list(self._steps)[list(self._steps).index(config.step_id) + 1 :]
+            later = list(steps)[list(steps).index(config.step_id) + 1 :]
             if later:
-                missing = _name(later[0], _type(self._steps[later[0]]))
+                missing = _name(later[0], _type(steps[later[0]]))
                 raise NextStepMissingError(f"{missing} is not active.")
             return None
-        return _Target(found, _type(self._steps[found]), tuple(active[found]))
+        return _Target(found, _type(steps[found]), tuple(active[found]))
 
     async def _forward(
         self, target: "_Target", part: ChainPart, *, filename: str, output: str

@@ -81,7 +81,7 @@ class GrayscaleMetrics:
         )
         self.process = Histogram(
             "grayscale_process_seconds",
-            "Time of one conversion in the OpenMP kernel; one for each number of threads.",
+            "Time of one conversion in the OpenMP kernel, for each number of threads asked for.",
             buckets=_KERNEL_SECONDS,
             registry=registry,
         )

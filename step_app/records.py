@@ -5,11 +5,14 @@ A record is a ConfigMap; on one machine it is a YAML file of the same text.
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import yaml
+
+from step_app.contract.routes import StepDocument
 
 _log = logging.getLogger(__name__)
 _MALFORMED = (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError)
@@ -18,11 +21,24 @@ ActiveSteps = Mapping[str, Sequence[str]]
 """URLs of the replicas of each active step, by step id."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What one record says."""
+
+    step_id: str
+    urls: Sequence[str]
+    steps: Sequence[StepDocument]
+
+
 class StepDirectory(Protocol):
     """Knows the active steps of one pipeline."""
 
     async def active(self) -> ActiveSteps:
         """Return the steps whose record exists; one may have no replica at the moment."""
+        ...
+
+    def steps(self) -> Sequence[StepDocument]:
+        """Return all steps of the pipeline as the records said last; empty before that."""
         ...
 
 
@@ -33,6 +49,10 @@ class NoRecords:
         """Return nothing."""
         return {}
 
+    def steps(self) -> Sequence[StepDocument]:
+        """Return nothing."""
+        return ()
+
 
 class RecordFiles:
     """A ``StepDirectory`` over YAML files in one directory."""
@@ -40,7 +60,8 @@ class RecordFiles:
     def __init__(self, directory: Path, *, pipeline_id: str, app_label: str) -> None:
         self._directory = directory
         self._labels = {"app": app_label, "pipeline_id": pipeline_id}
-        self._parsed: dict[Path, tuple[int, tuple[str, Sequence[str]] | None]] = {}
+        self._steps: Sequence[StepDocument] = ()
+        self._parsed: dict[Path, tuple[int, _Record | None]] = {}
         """What each file said, by the time of its last change."""
 
     async def active(self) -> ActiveSteps:
@@ -56,12 +77,17 @@ class RecordFiles:
                 continue  # it was removed meanwhile
             parsed[path] = (changed, step)
             if step is not None:
-                steps[step[0]] = step[1]
+                steps[step.step_id] = step.urls
+                self._steps = step.steps
         self._parsed = parsed
         return steps
 
-    def _parse(self, text: str) -> tuple[str, Sequence[str]] | None:
-        """Return the step's id and URLs; None for a record of another pipeline."""
+    def steps(self) -> Sequence[StepDocument]:
+        """Return all steps as the records say: ``preferred_next`` changes while replicas run."""
+        return self._steps
+
+    def _parse(self, text: str) -> "_Record | None":
+        """Return what a record says; None for one of another pipeline."""
         try:
             document = yaml.safe_load(text)
             labels: Mapping[str, Any] = document["metadata"]["labels"]
@@ -71,7 +97,8 @@ class RecordFiles:
             urls = [str(url).rstrip("/") for url in config.get("endpoints") or ()]
             if not all(urlsplit(url).scheme in ("http", "https") for url in urls):
                 return None
-            return str(config["step_id"]), urls
+            documents = [{**step, "id": str(step["id"])} for step in config["steps"]]
+            return _Record(str(config["step_id"]), urls, documents)
         except _MALFORMED:
             _log.warning("a record cannot be read and is not used")
             return None

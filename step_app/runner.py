@@ -17,7 +17,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Final
 
 from step_app.batching import take_batch
 from step_app.errors import StepError, StepFailedError
@@ -25,6 +25,8 @@ from step_app.metrics import StepMetrics
 from step_app.steps.base import Outcome, Step, StepRequest
 
 _log = logging.getLogger(__name__)
+_HAND_OVER_S: Final = 0.05
+"""Results of quick work are collected for so long at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,15 @@ class _Work:
     decode_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """One image that was judged or computed."""
+
+    work: _Work
+    outcome: Outcome
+    inference_time_s: float
+
+
 class StepRunner:
     """Runs one step for many callers."""
 
@@ -63,12 +74,12 @@ class StepRunner:
     ) -> None:
         """Prepare to run a step; 0 decode threads decode on the model thread.
 
-        Images of a step that gains nothing from batches are taken one by one, and decoded only
-        then: a decoded picture may be a hundred times as large as its file.
+        Images of a step that gains nothing from batches are decoded and computed one by one: a
+        decoded picture may be a hundred times as large as its file.
         """
         self._step = step
         self._step_type = step_type
-        self._max_batch_size = max_batch_size if step.is_batched else 1
+        self._max_batch_size = max_batch_size
         decode_threads = decode_threads if step.is_batched else 0
         self._metrics = metrics
         self._inbox: SimpleQueue[_Work | None] = SimpleQueue()
@@ -121,7 +132,7 @@ class StepRunner:
             work.prepared = self._step.prepare(work.request)
         except Exception as exc:  # this image fails, the replica lives
             work.decode_s = time.perf_counter() - started
-            self._deliver([(work, _as_step_error(exc))], inference_time_s=0.0)
+            self._deliver([_Done(work, _as_step_error(exc), 0.0)])
             return False
         work.decode_s = time.perf_counter() - started
         return True
@@ -129,14 +140,38 @@ class StepRunner:
     def _compute_all(self) -> None:
         while (batch := take_batch(self._ready, max_batch_size=self._max_batch_size)) is not None:
             self._busy_since = time.perf_counter()
-            if not self._decoders:
-                batch = [work for work in batch if self._decode(work)]
-            batch = [work for work in batch if not work.future.cancelled()]
-            if batch:
-                self._compute(batch)
+            if self._step.is_batched:
+                self._compute_together(batch)
+            else:
+                self._compute_in_turn(batch)
             self._busy_since = None
 
-    def _compute(self, batch: list[_Work]) -> None:
+    def _compute_together(self, batch: list[_Work]) -> None:
+        if not self._decoders:
+            batch = [work for work in batch if self._decode(work)]
+        batch = [work for work in batch if not work.future.cancelled()]
+        if batch:
+            self._deliver(self._compute(batch))
+
+    def _compute_in_turn(self, batch: list[_Work]) -> None:
+        """Decode and compute one after the other; hand over several at once when they are quick.
+
+        This thread and the event loop share the interpreter's lock, so that every hand-over
+        costs both of them time.
+        """
+        done: list[_Done] = []
+        handed_over = time.perf_counter()
+        for work in batch:
+            self._busy_since = time.perf_counter()
+            if self._decode(work):
+                done += self._compute([work])
+                work.prepared = None  # its pixels may be a hundred times as large as its file
+            if time.perf_counter() - handed_over > _HAND_OVER_S:
+                self._deliver(done)
+                done, handed_over = [], time.perf_counter()
+        self._deliver(done)
+
+    def _compute(self, batch: list[_Work]) -> "list[_Done]":
         started = time.perf_counter()
         self._metrics.batch_size.observe(len(batch))
         for work in batch:
@@ -144,7 +179,9 @@ class StepRunner:
         outcomes = self._run([work.prepared for work in batch])
         elapsed_s = time.perf_counter() - started
         self._metrics.process.labels(self._step_type).observe(elapsed_s)
-        self._deliver(list(zip(batch, outcomes, strict=True)), inference_time_s=elapsed_s)
+        return [
+            _Done(work, outcome, elapsed_s) for work, outcome in zip(batch, outcomes, strict=True)
+        ]
 
     def _run(self, prepared: list[Any]) -> Sequence[Outcome]:
         """Run a batch; when it breaks as a whole, run each image alone to find the culprit."""
@@ -159,16 +196,19 @@ class StepRunner:
             return [self._run([one])[0] for one in prepared]
         return outcomes
 
-    def _deliver(self, outcomes: list[tuple[_Work, Outcome]], *, inference_time_s: float) -> None:
-        for work, outcome in outcomes:
-            if isinstance(outcome, StepError):
-                self._metrics.failures.labels(outcome.code).inc()
+    def _deliver(self, finished: "list[_Done]") -> None:
+        if not finished:
+            return
+        results = []
+        for done in finished:
+            work = done.work
+            if isinstance(done.outcome, StepError):
+                self._metrics.failures.labels(done.outcome.code).inc()
             if self._metrics.grayscale is not None:
-                self._metrics.grayscale.note(work.request, outcome, waited_s=work.waited_s)
-        results = [
-            (work.future, StepResult(outcome, inference_time_s, work.decode_s + inference_time_s))
-            for work, outcome in outcomes
-        ]
+                self._metrics.grayscale.note(work.request, done.outcome, waited_s=work.waited_s)
+            duration_s = work.decode_s + done.inference_time_s
+            result = StepResult(done.outcome, done.inference_time_s, duration_s)
+            results.append((work.future, result))
         self._loop.call_soon_threadsafe(_resolve, results)
 
 

@@ -8,9 +8,10 @@ from fastapi import FastAPI
 from dispatcher.api.batches import GONE
 from dispatcher.api.pipeline_documents import REQUEST_SCHEMAS
 from dispatcher.api.problems import PROBLEM_MEDIA_TYPE
-from dispatcher.intake.batch_form import MAX_FILES
+from dispatcher.intake.batch_form import MAX_BODY_BYTES, MAX_FILES
 from dispatcher.jobs import JobState
 from dispatcher.pipelines.actions import MAX_ACTIONS
+from step_app.contract.limits import MAX_IMAGE_BYTES
 from step_app.contract.tiles import MAX_TILES
 
 _PROBLEM: Final = {
@@ -133,6 +134,10 @@ _PROCESS_FORM: Final = {
             "minItems": 1,
             "maxItems": MAX_FILES,
             "items": {"type": "string", "format": "binary"},
+            "description": (
+                f"Each of {MAX_IMAGE_BYTES} bytes at most, {MAX_BODY_BYTES} together; more "
+                "refuses the request. A file that is no image fails alone."
+            ),
         },
         "cache": {"enum": ["true", "false"], "default": "true"},
     },

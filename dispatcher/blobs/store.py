@@ -1,6 +1,7 @@
-"""Blobs in a directory, through ``obstore``: content-addressed files, each put whole or not at all.
+"""Blobs in memory and, when there are many, in a directory: content-addressed files.
 
-The most recent ones are kept in memory, too: most are read once, moments after they were put.
+Most images are needed for moments only, so the newest stay in memory; as soon as there is no
+space, the oldest are written to files, through ``obstore``, each whole or not at all.
 """
 
 import shutil
@@ -14,21 +15,25 @@ from obstore.store import LocalStore
 
 from dispatcher.blobs.base import BlobMissingError
 
-RECENT_BYTES: Final = 32 * 1024 * 1024
+MEMORY_BYTES: Final = 64 * 1024 * 1024
 
 
 class ObstoreBlobStore:
-    """A ``BlobStore`` in a directory; holds are counted in memory and end with the process."""
+    """A ``BlobStore`` in memory and a directory; what it holds ends with the process."""
 
-    def __init__(self, directory: Path, *, recent_bytes: int = RECENT_BYTES) -> None:
+    def __init__(self, directory: Path, *, memory_bytes: int = MEMORY_BYTES) -> None:
         self._directory = directory
         self._store: LocalStore | None = None
         self._holds: dict[str, int] = {}
         self._sizes: dict[str, int] = {}
         self._total_bytes = 0
-        self._recent: OrderedDict[str, bytes] = OrderedDict()
-        self._recent_bytes = 0
-        self._max_recent_bytes = recent_bytes
+        self._memory: OrderedDict[str, bytes] = OrderedDict()
+        """Oldest first."""
+        self._memory_bytes = 0
+        self._max_memory_bytes = memory_bytes
+        self._moving: dict[str, bytes] = {}
+        """On their way from memory to a file."""
+        self._files: set[str] = set()
 
     async def start(self) -> None:
         """Open an empty directory: nobody holds what an earlier process left."""
@@ -43,25 +48,23 @@ class ObstoreBlobStore:
 
     async def put(self, digest: str, data: bytes) -> None:
         """Keep bytes under their digest."""
-        is_new = digest not in self._holds
-        # Held before it is written, so that a release meanwhile does not remove it.
-        self._holds[digest] = self._holds.get(digest, 0) + 1
-        if not is_new and digest in self._sizes:
+        if self.hold(digest):
             return
+        self._holds[digest] = 1
+        self._sizes[digest] = len(data)
+        self._total_bytes += len(data)
         self._remember(digest, data)
         try:
-            await obstore.put_async(self._require_store(), _path(digest), data)
+            await self._make_space()
         except BaseException:
             await self.release(digest)
             raise
-        if digest not in self._sizes:
-            self._sizes[digest] = len(data)
-            self._total_bytes += len(data)
 
     async def get(self, digest: str) -> bytes:
         """Return the bytes."""
-        if digest in self._recent:
-            return self._recent[digest]
+        for place in (self._memory, self._moving):
+            if digest in place:
+                return place[digest]
         if digest not in self._holds:
             raise BlobMissingError(digest)
         try:
@@ -71,8 +74,8 @@ class ObstoreBlobStore:
             raise BlobMissingError(digest) from exc
 
     def hold(self, digest: str) -> bool:
-        """Add one hold on bytes that are kept; False when they are not."""
-        if digest not in self._holds:
+        """Add one hold on bytes that are kept; False when they are not, or not yet."""
+        if digest not in self._sizes:
             return False
         self._holds[digest] += 1
         return True
@@ -85,36 +88,50 @@ class ObstoreBlobStore:
             return
         if self._holds.pop(digest, None) is None:
             return
-        self._forget(digest)
-        size = self._sizes.pop(digest, None)
-        if size is None:
-            return
-        self._total_bytes -= size
-        # Synchronous on purpose: an await here would let a put of the same bytes come in
-        # between, and the file that it just wrote would be removed.
-        (self._directory / _path(digest)).unlink(missing_ok=True)
+        self._total_bytes -= self._sizes.pop(digest)
+        if digest in self._memory:
+            self._memory_bytes -= len(self._memory.pop(digest))
+        if digest in self._files:
+            # Synchronous on purpose: an await here would let a put of the same bytes come in
+            # between, and the file that it just wrote would be removed.
+            self._files.remove(digest)
+            self._remove_file(digest)
 
     def total_bytes(self) -> int:
         """Return how many bytes are kept."""
         return self._total_bytes
 
+    def _remember(self, digest: str, data: bytes) -> None:
+        self._memory[digest] = data
+        self._memory_bytes += len(data)
+
+    async def _make_space(self) -> None:
+        """Write the oldest bytes to files until the others fit into memory."""
+        while self._memory_bytes > self._max_memory_bytes:
+            digest, data = self._memory.popitem(last=False)
+            self._memory_bytes -= len(data)
+            self._moving[digest] = data
+            try:
+                await obstore.put_async(self._require_store(), _path(digest), data)
+            except BaseException:
+                if digest in self._holds and digest not in self._memory:
+                    self._remember(digest, data)
+                raise
+            finally:
+                # Let go, put again and on its way again meanwhile, it is another's to end.
+                if self._moving.get(digest) is data:
+                    del self._moving[digest]
+            if digest in self._holds and digest not in self._memory:
+                self._files.add(digest)
+            else:
+                self._remove_file(digest)  # released meanwhile, and maybe put again
+
+    def _remove_file(self, digest: str) -> None:
+        (self._directory / _path(digest)).unlink(missing_ok=True)
+
     def _require_store(self) -> LocalStore:
         assert self._store is not None, "the store is not started"
         return self._store
-
-    def _remember(self, digest: str, data: bytes) -> None:
-        if len(data) > self._max_recent_bytes // 4 or digest in self._recent:
-            return
-        self._recent[digest] = data
-        self._recent_bytes += len(data)
-        while self._recent_bytes > self._max_recent_bytes:
-            _, dropped = self._recent.popitem(last=False)
-            self._recent_bytes -= len(dropped)
-
-    def _forget(self, digest: str) -> None:
-        data = self._recent.pop(digest, None)
-        if data is not None:
-            self._recent_bytes -= len(data)
 
 
 def _path(digest: str) -> str:

@@ -6,6 +6,7 @@ in line. A pipeline without replicas so holds up no other.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -62,6 +63,7 @@ class Consumer:
 
     async def run(self) -> None:
         """Take and run jobs until cancelled; jobs in flight are then given back."""
+        announcing = asyncio.create_task(self._announce_jobs())
         try:
             while True:
                 self._forget_served()
@@ -75,9 +77,9 @@ class Consumer:
                 self._carried[lease.lane] += 1
                 task.add_done_callback(partial(self._forget, lane=lease.lane))
         finally:
-            for task in self._running:
+            for task in (announcing, *self._running):
                 task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+            await asyncio.gather(announcing, *self._running, return_exceptions=True)
 
     def _has_room(self, lane: str) -> bool:
         """Say whether a job of a lane may be taken.
@@ -106,16 +108,15 @@ class Consumer:
 
     async def _wait_for_change(self) -> None:
         """Wait until a job came, a replica may have room again, or a second has passed."""
-        waits = [
-            asyncio.ensure_future(self._queue.wait_for_more()),
-            asyncio.ensure_future(self._pools.room.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self._pools.room.wait()
+
+    async def _announce_jobs(self) -> None:
+        """Make one signal of two: a job that came wakes the loop like a replica with room."""
+        while True:
+            await self._queue.wait_for_more()
+            self._pools.room.notify()
 
     def _forget(self, task: asyncio.Task[None], *, lane: str) -> None:
         self._running.discard(task)

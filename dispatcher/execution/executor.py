@@ -9,9 +9,10 @@ from typing import Any
 from dispatcher.blobs.base import BlobMissingError, BlobStore
 from dispatcher.errors import UnknownPipelineError
 from dispatcher.execution.attempts import Attempts, GaveUpError
+from dispatcher.execution.budget import BYTES_PER_PIXEL, ByteBudget
 from dispatcher.execution.pieces import Piece
 from dispatcher.execution.plan import Segment, plan
-from dispatcher.execution.segments import SegmentRunner, merge_runs
+from dispatcher.execution.segments import SegmentRunner, merge_runs, one_revision
 from dispatcher.execution.stage_cache import StageCache
 from dispatcher.execution.together import together
 from dispatcher.jobs import Job, JobError, Output, StageRun
@@ -43,14 +44,20 @@ class Executor:
         blobs: BlobStore,
         attempts: Attempts,
         cache: StageCache,
+        budget: ByteBudget,
     ) -> None:
         self._pipelines = pipelines
         self._blobs = blobs
         self._attempts = attempts
         self._cache = cache
+        self._budget = budget
 
     async def run(self, job: Job) -> Job:
         """Return the job as it ended, completed or failed; its pictures are kept."""
+        async with self._budget.spend(job.width * job.height * BYTES_PER_PIXEL):
+            return await self._run(job)
+
+    async def _run(self, job: Job) -> Job:
         progress = _Progress(pieces=[])
         try:
             pipeline = self._pipeline_of(job)
@@ -89,9 +96,10 @@ class Executor:
         passed = await together(runner.run(segment, piece) for piece in progress.pieces)
         progress.pieces = [made for one in passed for made in one.pieces]
         progress.runs += merge_runs([one.runs for one in passed])
-        answered = next((one.revision for one in passed if one.revision), None)
-        for stage in segment.stages:
-            progress.revisions.append(stage.model_revision if answered is None else answered)
+        revisions = [one.revision for one in passed]
+        progress.revisions += [
+            one_revision(revisions, expected=stage.model_revision) for stage in segment.stages
+        ]
         progress.has_pictures = True
 
     async def _look(self, segment: Segment, runner: SegmentRunner, progress: _Progress) -> None:
@@ -113,7 +121,12 @@ class Executor:
                 key=lambda run: run.duration_s,
             )
         )
-        progress.revisions.append(found[0][1].answer.revision)
+        progress.revisions.append(
+            one_revision(
+                (attempted.answer.revision for _, attempted in found),
+                expected=stage.model_revision,
+            )
+        )
         if progress.has_pictures:
             progress.pieces = [
                 replace(piece, data={**piece.data, **_without_name(data)})
@@ -127,20 +140,26 @@ class Executor:
         if not progress.has_pictures:
             return ()
         is_split = any(STEP_TYPES[stage.type].output == "images" for stage in pipeline.stages)
-        outputs = []
-        for number, piece in enumerate(progress.pieces):
-            digest = hashlib.sha256(piece.image).hexdigest()
-            await self._blobs.put(digest, piece.image)
-            outputs.append(
-                Output(
-                    digest=digest,
-                    media_type=piece.media_type,
-                    width=piece.width,
-                    height=piece.height,
-                    data=piece.data,
-                    piece=number if is_split else None,
-                )
+        outputs = [
+            Output(
+                digest=hashlib.sha256(piece.image).hexdigest(),
+                media_type=piece.media_type,
+                width=piece.width,
+                height=piece.height,
+                data=piece.data,
+                piece=number if is_split else None,
             )
+            for number, piece in enumerate(progress.pieces)
+        ]
+        held: list[str] = []
+        try:
+            for output, piece in zip(outputs, progress.pieces, strict=True):
+                await self._blobs.put(output.digest, piece.image)
+                held.append(output.digest)
+        except BaseException:  # also when the job is stopped meanwhile
+            for digest in held:
+                await self._blobs.release(digest)
+            raise
         return tuple(outputs)
 
 

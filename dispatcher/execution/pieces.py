@@ -22,15 +22,15 @@ class Piece:
     """What the steps had to say of it."""
 
     @classmethod
-    def made(cls, picture: Picture, lineage: str | None) -> "Piece":
-        """Return a piece for a picture that a replica made."""
+    def made(cls, picture: Picture, lineage: str | None, *, of: "Piece") -> "Piece":
+        """Return a piece for a picture that a replica made of another one."""
         return cls(
             image=picture.body,
             media_type=picture.media_type,
             width=picture.width,
             height=picture.height,
             lineage=lineage,
-            data=picture.data,
+            data={**of.data, **picture.data},
         )
 
 

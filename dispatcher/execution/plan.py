@@ -1,6 +1,6 @@
 """Which stages of a job travel together, and what each replica is asked: pure decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Final
@@ -43,7 +43,9 @@ def plan(pipeline: Pipeline, job: Job) -> list[Segment]:
     last = _last_picture_stage(pipeline.stages)
     segments: list[Segment] = []
     numbered = list(enumerate(pipeline.stages))
-    for _, group in groupby(numbered, key=lambda entry: _company(entry[0], entry[1], job.overrides)):
+    for _, group in groupby(
+        numbered, key=lambda entry: _company(entry[0], entry[1], job.overrides)
+    ):
         members = list(group)
         first, final = members[0][0], members[-1][0]
         stages = tuple(stage for _, stage in members)
@@ -71,14 +73,37 @@ def params_of(stage: Stage, overrides: Overrides) -> dict[str, Any]:
     return {**stage.params, **overrides.get(stage.step_id, {})}
 
 
-def weight_bytes(pixels: int, stages: Sequence[Stage], overrides: Overrides) -> int:
-    """Return about how many bytes of pixels a replica makes of a picture of so many pixels."""
-    largest = pixels
+def weight_bytes(width: int, height: int, stages: Sequence[Stage], overrides: Overrides) -> int:
+    """Return about how many bytes of pixels a replica makes of a picture of this size."""
+    largest = width * height
     for stage in stages:
-        if stage.type == "upscaling":
-            pixels *= int(params_of(stage, overrides).get("scale", 2)) ** 2
-            largest = max(largest, pixels)
+        width, height = _size_after(stage.type, params_of(stage, overrides), width, height)
+        largest = max(largest, width * height)
     return largest * _BYTES_PER_PIXEL
+
+
+def _size_after(
+    step_type: str, params: Mapping[str, Any], width: int, height: int
+) -> tuple[int, int]:
+    if step_type == "upscaling":
+        scale = int(params.get("scale", 2))
+        return width * scale, height * scale
+    if step_type == "resize":
+        return _resized(str(params.get("size", "100%")), width, height)
+    return width, height
+
+
+def _resized(size: str, width: int, height: int) -> tuple[int, int]:
+    """Return the size that ``resize`` gives; a side that is not told keeps the shape."""
+    if size.endswith("%"):
+        factor = float(size[:-1]) / 100
+        return round(width * factor), round(height * factor)
+    wanted_width, _, wanted_height = size.partition("x")
+    if wanted_width and wanted_height:
+        return int(wanted_width), int(wanted_height)
+    if wanted_width:
+        return int(wanted_width), height * int(wanted_width) // max(1, width)
+    return width * int(wanted_height) // max(1, height), int(wanted_height)
 
 
 def _company(number: int, stage: Stage, overrides: Overrides) -> tuple[str, int]:

@@ -1,6 +1,6 @@
 """One picture through one segment: from the stage cache, whole, or cut into tiles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +57,9 @@ class SegmentRunner:
         return Passed(
             pieces=[made for one in passed for made in one.pieces],
             runs=[*reused, *merge_runs([one.runs for one in passed])],
-            revision=passed[0].revision,
+            revision=one_revision(
+                (one.revision for one in passed), expected=segment.stages[0].model_revision
+            ),
         )
 
     async def run_data(self, segment: Segment, piece: Piece) -> tuple[Mapping[str, Any], Attempted]:
@@ -112,21 +114,21 @@ class SegmentRunner:
     ) -> Passed:
         keeps = any(lineage is not None for lineage in lineages[: len(stages) - 1])
         item = self._item(stages, piece, output=segment.output, keep=keeps)
-        weight = weight_bytes(piece.width * piece.height, stages, self._job.overrides)
+        weight = weight_bytes(piece.width, piece.height, stages, self._job.overrides)
         attempted = await self._attempts.run(segment.key, item, weight_bytes=weight)
         reply = _pictures_of(attempted, stages=len(stages))
         is_known = attempted.answer.revision == stages[0].model_revision
-        groups = [*reply.kept, reply.pictures] if keeps else [reply.pictures]
-        if is_known and len(groups) >= len(lineages):
+        groups = [*reply.kept, reply.pictures]
+        if is_known and len(groups) == len(stages):
             for lineage, group in zip(lineages, groups, strict=False):
                 if lineage is not None and group:
                     made[lineage] = [
-                        Piece.made(picture, nth_of(lineage, number, len(group)))
+                        Piece.made(picture, nth_of(lineage, number, len(group)), of=piece)
                         for number, picture in enumerate(group)
                     ]
         final = lineages[-1] if len(lineages) == len(stages) and is_known else None
         pieces = [
-            Piece.made(picture, nth_of(final, number, len(reply.pictures)))
+            Piece.made(picture, nth_of(final, number, len(reply.pictures)), of=piece)
             for number, picture in enumerate(reply.pictures)
         ]
         runs = [
@@ -147,7 +149,7 @@ class SegmentRunner:
         asked = chunk_type(
             segment.output, tiles=segment.tiles, width=piece.width, height=piece.height
         )
-        weight = weight_bytes(piece.width * piece.height, [stage], self._job.overrides)
+        weight = weight_bytes(piece.width, piece.height, [stage], self._job.overrides)
         attempted = await together(
             self._attempts.run(
                 segment.key,
@@ -162,14 +164,16 @@ class SegmentRunner:
         except JoinError as exc:
             raise _garbage(str(exc), attempted[0]) from exc
         run = _tiled_run(stage, attempted, [reply.pictures[0].height for reply in replies])
-        is_known = all(one.answer.revision == stage.model_revision for one in attempted)
-        lineage = lineages[0] if lineages and is_known else None
-        result = Piece.made(joined, lineage)
+        revision = one_revision(
+            (one.answer.revision for one in attempted), expected=stage.model_revision
+        )
+        lineage = lineages[0] if lineages and revision == stage.model_revision else None
+        result = Piece.made(joined, lineage, of=piece)
         if lineage is not None:
             made[lineage] = [result]
         if asked == RAW_MEDIA_TYPE and segment.output != RAW_MEDIA_TYPE:
             result = await self._encode(segment, result)
-        return Passed([result], [run], attempted[0].answer.revision)
+        return Passed([result], [run], revision)
 
     async def _encode(self, segment: Segment, piece: Piece) -> Piece:
         """Have a replica encode a picture that was joined raw: the dispatcher has no encoder."""
@@ -181,7 +185,7 @@ class SegmentRunner:
             as_is=True,
         )
         attempted = await self._attempts.run(segment.key, item)
-        return Piece.made(_pictures_of(attempted, stages=0).pictures[0], None)
+        return Piece.made(_pictures_of(attempted, stages=0).pictures[0], None, of=piece)
 
     def _item(
         self,
@@ -206,6 +210,14 @@ class SegmentRunner:
 def merge_runs(all_runs: Sequence[Sequence[StageRun]]) -> list[StageRun]:
     """Return one run for each stage out of those of several pictures: the slowest one's."""
     return [max(runs, key=lambda run: run.duration_s) for runs in zip(*all_runs, strict=True)]
+
+
+def one_revision(revisions: Iterable[str], *, expected: str) -> str:
+    """Return the revision that made several pictures: another than expected if only one was.
+
+    The result is shared under the expected revision, so that no part may be of another.
+    """
+    return next((name for name in revisions if name and name != expected), expected)
 
 
 def _pictures_of(attempted: Attempted, *, stages: int) -> PictureReply:

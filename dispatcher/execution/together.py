@@ -13,9 +13,12 @@ async def together(parts: Iterable[Coroutine[Any, Any, ResultT]]) -> list[Result
     The first part that fails ends the others, because the job is lost with it, and its error is
     raised as it is.
     """
+    waiting = list(parts)
+    if len(waiting) == 1:
+        return [await waiting[0]]  # nearly always: one picture needs no task of its own
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(part) for part in parts]
+            running = [tasks.create_task(part) for part in waiting]
     except BaseExceptionGroup as group:
         raise _first_of(group) from None
     return [task.result() for task in running]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from dispatcher.errors import InvalidResponseError, ItemRejectedError, ReplicaFailedError
-from step_app.contract.frames import JSON_MEDIA_TYPE, ContractError, ItemReply
+from step_app.contract.frames import JSON_MEDIA_TYPE, ContractError, ItemReply, Payload
 from step_app.contract.pictures import (
     EXTENSIONS,
     PICTURES_MEDIA_TYPE,
@@ -45,7 +45,7 @@ def read_reply(reply: ItemReply) -> Result:
 
 def _read_pictures(reply: ItemReply) -> PictureReply:
     try:
-        pictures = decode_pictures(reply.body)
+        pictures = decode_pictures(_whole(reply))
     except ContractError as exc:
         raise InvalidResponseError(str(exc)) from exc
     for picture in pictures.pictures:
@@ -58,7 +58,9 @@ def _read_pictures(reply: ItemReply) -> PictureReply:
 
 def _parse(reply: ItemReply) -> dict[str, Any]:
     try:
-        document = json.loads(reply.body, parse_float=_parse_float, parse_constant=_refuse_constant)
+        document = json.loads(
+            bytes(_whole(reply)), parse_float=_parse_float, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as exc:
         raise InvalidResponseError("the answer is no JSON") from exc
     if not isinstance(document, dict):
@@ -76,3 +78,9 @@ def _parse_float(text: str) -> float:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _whole(reply: ItemReply) -> Payload:
+    """Return the body of a reply that was received: it is in one part."""
+    assert isinstance(reply.body, bytes | memoryview)
+    return reply.body

@@ -1,5 +1,7 @@
 """Which replicas should run, and making it so.
 
-``configmap`` is the record of a step, ``discovery`` turns records into pools, ``local`` starts
-child processes and writes their records.
+``configmap`` is the record of a step and ``discovery`` turns records into pipelines and pools.
+``admin`` takes clients' wishes: ``blueprint`` says which records a pipeline needs, ``capacity``
+and ``model_files`` what is allowed, ``status`` what is told back. A launcher acts: ``local`` runs
+``local_pipeline``s of ``step_processes``, each made of single replicas (``process``).
 """

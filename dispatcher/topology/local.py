@@ -61,7 +61,7 @@ class LocalLauncher:
             StartupError: a record cannot be written.
         """
         try:
-            self._take_up(self._records.read_all())
+            await self._take_up(self._records.read_all())
         except OSError as exc:
             raise StartupError(f"cannot write the records of pipelines: {exc.strerror}") from exc
         self._built_in[0].start()
@@ -96,8 +96,8 @@ class LocalLauncher:
         """
         pipeline = self._build(records)
         try:
-            pipeline.write_records()
-        except OSError:
+            await pipeline.write_records()
+        except BaseException:  # also when the request is cancelled meanwhile
             with contextlib.suppress(OSError):
                 pipeline.remove_records()
             raise
@@ -117,13 +117,13 @@ class LocalLauncher:
         step = pipeline.step(step_id)
         older = step.status().preferred_next
         if change.is_rerouted:
-            pipeline.reroute(step_id, change.preferred_next)
+            await pipeline.reroute(step_id, change.preferred_next)
         try:
             step.scale(step.record.replicas if change.replicas is None else change.replicas)
         except OSError:
             if change.is_rerouted:
                 with contextlib.suppress(OSError):
-                    pipeline.reroute(step_id, older)
+                    await pipeline.reroute(step_id, older)
             raise
 
     async def remove(self, pipeline_id: str) -> Sequence[TopologyObject]:
@@ -152,7 +152,7 @@ class LocalLauncher:
         for pipeline in self._built_in:
             pipeline.remove_records()
 
-    def _take_up(self, records: Iterable[StepRecord]) -> None:
+    async def _take_up(self, records: Iterable[StepRecord]) -> None:
         """Begin with the records that an earlier launcher left; none says that anything runs."""
         made: dict[str, list[StepRecord]] = {}
         for record in records:
@@ -165,7 +165,7 @@ class LocalLauncher:
             pipeline = self._build(_in_order(steps))
             self._pipelines[pipeline.id] = pipeline
         for pipeline in self._pipelines.values():
-            pipeline.write_records()
+            await pipeline.write_records()
 
     async def _start_others(self) -> None:
         with contextlib.suppress(StartupError, TimeoutError):

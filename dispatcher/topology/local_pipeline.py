@@ -25,7 +25,7 @@ class LocalPipeline:
         """The step where pictures enter."""
         return self._steps[0]
 
-    def write_records(self) -> None:
+    async def write_records(self) -> None:
         """Write all records.
 
         Raises:
@@ -33,13 +33,14 @@ class LocalPipeline:
         """
         for step in self._steps:
             step.write()
+            await asyncio.sleep(0)  # a record of many steps takes milliseconds
 
     def start(self) -> None:
         """Start what does not run yet."""
         for step in self._steps:
             step.start()
 
-    def reroute(self, step_id: str, preferred_next: str | None) -> None:
+    async def reroute(self, step_id: str, preferred_next: str | None) -> None:
         """Send pictures elsewhere after one step.
 
         Raises:
@@ -51,7 +52,8 @@ class LocalPipeline:
         try:
             for step in self._steps:
                 step.reroute(newer)
-        except OSError:
+                await asyncio.sleep(0)
+        except BaseException:  # also when the request is cancelled meanwhile
             for step in self._steps:
                 with contextlib.suppress(OSError):
                     step.reroute(older)

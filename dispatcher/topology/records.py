@@ -5,6 +5,7 @@ import logging
 import os
 import tempfile
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +19,27 @@ _RELIST_MS: Final = 4_000
 _STEP_MS: Final = 100
 
 
+_Signature = tuple[int, int, int]
+"""Time of the last change in nanoseconds, size in bytes, inode."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What one file said when it was read."""
+
+    signature: _Signature | None
+    """None when it has to be read again in any case."""
+    record: StepRecord | None
+    """The last good version; None when there was none."""
+
+
 class RecordDirectory:
     """Writes, removes and watches the records of the steps on this machine."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._last_good: dict[str, StepRecord] = {}
+        self._known: dict[str, _Known] = {}
+        """What each file said, so that only those that changed are read again."""
 
     def write(self, record: StepRecord) -> None:
         """Put a record in place of the one of the same name, whole or not at all."""
@@ -32,7 +48,9 @@ class RecordDirectory:
         try:
             with os.fdopen(handle, "w") as file:
                 file.write(render(record))
+            written = _Known(_signature(Path(staging)), record)
             Path(staging).rename(self._path(record.name))
+            self._known[self._path(record.name).name] = written
         except BaseException:
             with contextlib.suppress(OSError):
                 Path(staging).unlink()
@@ -44,18 +62,13 @@ class RecordDirectory:
 
     def read_all(self) -> list[StepRecord]:
         """Return all records; one that does not parse keeps its last good version."""
-        records: dict[str, StepRecord] = {}
+        known: dict[str, _Known] = {}
         for path in sorted(self._directory.glob("*.yaml")):
-            try:
-                records[path.name] = _parse_named(path)
-            except FileNotFoundError:
-                continue
-            except (InvalidRecordError, OSError, UnicodeDecodeError) as exc:
-                _log.warning("record %s is not used: %s", path.name, exc)
-                if path.name in self._last_good:
-                    records[path.name] = self._last_good[path.name]
-        self._last_good = records
-        return list(records.values())
+            before = self._known.get(path.name)
+            with contextlib.suppress(FileNotFoundError):
+                known[path.name] = _read(path, before)
+        self._known = known
+        return [entry.record for entry in known.values() if entry.record is not None]
 
     async def snapshots(self) -> AsyncIterator[Sequence[StepRecord]]:
         """Yield all records, now, after every change, and every few seconds in any case."""
@@ -73,6 +86,30 @@ class RecordDirectory:
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.yaml"
+
+
+def _read(path: Path, before: _Known | None) -> _Known:
+    """Read a record that has changed; one that does not parse stays what it was."""
+    signature = _signature(path)
+    if before is not None and before.signature == signature:
+        return before
+    good = None if before is None else before.record
+    try:
+        return _Known(signature, _parse_named(path))
+    except FileNotFoundError:
+        raise
+    except OSError as exc:
+        _log.warning("record %s cannot be read: %s", path.name, exc)
+        return _Known(None, good)  # perhaps it can next time
+    except (InvalidRecordError, UnicodeDecodeError) as exc:
+        _log.warning("record %s is not used: %s", path.name, exc)
+        return _Known(signature, good)
+
+
+def _signature(path: Path) -> _Signature:
+    """Return what changes whenever a file does."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _parse_named(path: Path) -> StepRecord:

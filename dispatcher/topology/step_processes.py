@@ -37,7 +37,8 @@ class StepProcesses:
         self._limits = limits
         self._processes: list[ReplicaProcess] = []
         self._tasks: dict[ReplicaProcess, asyncio.Task[None]] = {}
-        self._leaving: dict[asyncio.Task[None], list[ReplicaProcess]] = {}
+        self._leaving: dict[asyncio.Task[None], int] = {}
+        """How many processes each task is ending."""
         self._changed = asyncio.Event()
         self._is_closed = False
         self._is_record_stale = False
@@ -146,10 +147,10 @@ class StepProcesses:
 
     def status(self) -> StepStatus:
         """Return what is wanted and what runs."""
-        leaving = [process for group in self._leaving.values() for process in group]
         counts = ReplicaCounts(
             desired=self.record.replicas,
-            running=sum(process.url is not None for process in [*self._processes, *leaving]),
+            running=sum(process.url is not None for process in self._processes)
+            + sum(self._leaving.values()),
             ready=sum(process.report is not None for process in self._processes),
         )
         failure = self._failure()
@@ -188,7 +189,7 @@ class StepProcesses:
         tasks = [self._tasks.pop(process) for process in surplus if process in self._tasks]
         if tasks:
             leaving = asyncio.create_task(_end_later(tasks))
-            self._leaving[leaving] = surplus
+            self._leaving[leaving] = len(tasks)
             leaving.add_done_callback(self._leaving.pop)
 
     def _handle_change(self) -> None:

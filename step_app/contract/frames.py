@@ -23,6 +23,7 @@ JSON_MEDIA_TYPE: Final = "application/json"
 _MAGIC: Final = b"CVB1"
 _PREFIX: Final = struct.Struct(">4sI")
 _MAX_HEADER_BYTES: Final = 4 * 1024 * 1024
+Payload = bytes | memoryview
 MALFORMED: Final = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 """What reading a header of another shape than agreed raises: ``1e400`` is no size, either."""
 
@@ -57,7 +58,8 @@ class ItemReply:
     id: str
     status: int
     content_type: str
-    body: bytes
+    body: Payload | Sequence[Payload]
+    """As one, or in parts that follow each other; as one, a view of the frame, when received."""
     duration_s: float
     """Time the step itself took for this image, decoding included."""
 
@@ -100,7 +102,7 @@ def decode_batch(frame: bytes) -> list[BatchItem]:
             BatchItem(
                 id=str(entry["id"]),
                 filename=str(entry["filename"]),
-                image=payload,
+                image=bytes(payload),
                 params=dict(entry["params"]),
                 output=str(entry["output"]),
                 tile=None if entry["tile"] is None else Tile(*map(int, entry["tile"])),
@@ -120,13 +122,14 @@ def encode_reply(reply: BatchReply) -> bytes:
             "id": i.id,
             "status": i.status,
             "content_type": i.content_type,
-            "size": len(i.body),
+            "size": sum(map(len, _parts(i.body))),
             "duration_s": i.duration_s,
         }
         for i in reply.items
     ]
     head = pack_frame({"revision": reply.revision, "items": header})
-    return b"".join([head, *(i.body for i in reply.items)])
+    # Joined once: pictures of many megabytes are copied no oftener than that.
+    return b"".join([head, *(part for i in reply.items for part in _parts(i.body))])
 
 
 def decode_reply(frame: bytes, *, expected_ids: Sequence[str]) -> BatchReply:
@@ -161,8 +164,8 @@ def pack_frame(header: Mapping[str, Any]) -> bytes:
     return _PREFIX.pack(_MAGIC, len(encoded)) + encoded
 
 
-def split_frame(frame: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    """Return the header of a frame and its payloads.
+def split_frame(frame: Payload) -> tuple[dict[str, Any], list[memoryview]]:
+    """Return the header of a frame and its payloads, as views of it.
 
     Raises:
         ContractError: the frame is malformed.
@@ -174,14 +177,18 @@ def split_frame(frame: bytes) -> tuple[dict[str, Any], list[bytes]]:
     if magic != _MAGIC or header_bytes > _MAX_HEADER_BYTES or offset > len(frame):
         raise ContractError("the frame has no valid prefix")
     try:
-        header = json.loads(frame[_PREFIX.size : offset])
+        header = json.loads(bytes(frame[_PREFIX.size : offset]))
         sizes = [int(entry["size"]) for entry in header["items"]]
     except MALFORMED as exc:
         raise ContractError("the frame header is not the JSON expected") from exc
     if any(size < 0 for size in sizes) or offset + sum(sizes) != len(frame):
         raise ContractError("the payload sizes do not add up to the frame")
-    payloads = []
+    payloads, view = [], memoryview(frame)
     for size in sizes:
-        payloads.append(frame[offset : offset + size])
+        payloads.append(view[offset : offset + size])
         offset += size
     return header, payloads
+
+
+def _parts(body: Payload | Sequence[Payload]) -> Sequence[Payload]:
+    return (body,) if isinstance(body, bytes | memoryview) else body

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from step_app.contract.frames import MALFORMED, ContractError, pack_frame, split_frame
+from step_app.contract.frames import MALFORMED, ContractError, Payload, pack_frame, split_frame
 
 PICTURES_MEDIA_TYPE: Final = "application/vnd.conveyor.pictures"
 RAW_MEDIA_TYPE: Final = "image/x-portable-anymap"
@@ -59,8 +59,8 @@ class PictureReply:
     entry where they are too large to be worth it."""
 
 
-def encode_pictures(reply: PictureReply) -> bytes:
-    """Return the frame of a result."""
+def encode_pictures(reply: PictureReply) -> list[bytes]:
+    """Return the frame of a result, in parts that follow each other."""
     groups = [reply.pictures, *reply.kept]
     header = {
         "groups": [len(group) for group in groups],
@@ -77,10 +77,10 @@ def encode_pictures(reply: PictureReply) -> bytes:
             for picture in group
         ],
     }
-    return b"".join([pack_frame(header), *(picture.body for group in groups for picture in group)])
+    return [pack_frame(header), *(picture.body for group in groups for picture in group)]
 
 
-def decode_pictures(frame: bytes) -> PictureReply:
+def decode_pictures(frame: Payload) -> PictureReply:
     """Parse the frame of a result.
 
     Raises:
@@ -93,7 +93,7 @@ def decode_pictures(frame: bytes) -> PictureReply:
                 media_type=str(entry["media_type"]),
                 width=int(entry["width"]),
                 height=int(entry["height"]),
-                body=payload,
+                body=bytes(payload),
                 data=dict(entry["data"]),
             )
             for entry, payload in zip(header["items"], payloads, strict=True)

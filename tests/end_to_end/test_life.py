@@ -31,7 +31,8 @@ def test_the_service_is_ready_within_twenty_seconds_and_prints_a_curl_to_try(
         assert own.process.stdout is not None
         line = own.process.stdout.readline()
         assert line == f"Try: curl -F image=@images/koala.jpg {own.url}/predict\n"
-        assert len(own.replicas()) == os.cpu_count()
+        replicas = [r for r in own.status()["replicas"] if r["step"] == "default/0"]
+        assert len(replicas) == os.cpu_count()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -27,12 +27,12 @@ def test_status_has_every_key_of_the_contract(service: Service, client: httpx.Cl
     }  # fmt: skip
     assert status["queue_metrics"]["queue_capacity"] == 200
     assert status["cache_metrics"]["max_size"] == 1000
-    assert status["pipelines"] == ["default"]
+    assert status["pipelines"] == ["default", "operations"]
     for replica in status["replicas"]:
         assert set(replica) == {
             "url", "step", "state", "ongoing", "served", "errors", "ewma_latency",
         }  # fmt: skip
-        assert replica["state"] == "ready"
+        assert replica["state"] == "ready" or replica["step"] == "operations/0"
 
 
 def test_status_and_metrics_tell_the_same(service: Service, client: httpx.Client) -> None:
@@ -52,7 +52,7 @@ def test_status_and_metrics_tell_the_same(service: Service, client: httpx.Client
         assert counted == status["cache_metrics"][name]
     assert float(figures["dispatcher_queue_depth"]) == status["queue_size"] == 0
     ready = float(figures['dispatcher_replicas{state="ready",step="default/0"}'])
-    assert ready == len(status["replicas"])
+    assert ready == sum(replica["step"] == "default/0" for replica in status["replicas"])
     for name in (
         "dispatcher_queue_wait_seconds_count", "dispatcher_job_duration_seconds_count",
         'dispatcher_replica_ongoing_requests{step="default/0"}', "frontend_request_seconds_count",
@@ -71,7 +71,10 @@ def test_openapi_names_every_call(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
         "/predict_async", "/predict", "/result/{request_id}", "/health", "/livez", "/readyz",
-        "/status", "/metrics",
+        "/status", "/metrics", "/pipeline", "/pipeline/{pipeline}",
+        "/pipeline/{pipeline}/steps/{step_id}", "/step-types", "/process", "/batch/{batch_id}",
+        "/result/{request_id}/image", "/result/{request_id}/image/{piece}", "/static/{batch_id}/",
+        "/static/{batch_id}/{folder}/{name}", "/batch/{batch_id}/zip",
     }  # fmt: skip
 
 

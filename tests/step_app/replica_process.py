@@ -20,7 +20,13 @@ from tests.step_app.pictures import REPOSITORY
 
 _READY_WITHIN_S = 60
 _ENDS_WITHIN_S = 30
-_OWN_VARIABLES = ("PIPELINE_CONFIG", "EXIT_WITH_PARENT", "MODEL_CACHE_DIR", "MAX_BATCH_SIZE")
+_OWN_VARIABLES = (
+    "PIPELINE_CONFIG",
+    "EXIT_WITH_PARENT",
+    "MODEL_CACHE_DIR",
+    "MAX_BATCH_SIZE",
+    "RECORDS_DIR",
+)
 
 
 @dataclass(frozen=True, slots=True)

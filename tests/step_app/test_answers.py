@@ -14,6 +14,7 @@ from step_app.contract.pictures import PICTURES_MEDIA_TYPE, Picture, PictureRepl
 from step_app.errors import ImageTooLargeError, InvalidParamsError, NextStepFailedError
 from step_app.runner import StepResult
 from step_app.steps.base import JsonOutput, Outcome, PictureOutput
+from tests.step_app.replying import bytes_of
 
 PROBLEM = ChainPart("application/problem+json", b'{"code":"step_failed"}', status=500)
 
@@ -62,7 +63,7 @@ def test_an_item_is_answered_with_data_with_pictures_or_with_a_problem() -> None
         "application/json",
         0.5,
     )
-    assert json.loads(data.body) == {
+    assert json.loads(bytes_of(data)) == {
         "filename": "k.png",
         "inference_time": 0.25,
         "predictions": ["koala"],
@@ -70,10 +71,10 @@ def test_an_item_is_answered_with_data_with_pictures_or_with_a_problem() -> None
     made = PictureReply([Picture("image/png", 1, 2, b"x")], timings_s=[0.1], kept=[])
     pictures = reply(PictureOutput(made))
     assert (pictures.status, pictures.content_type) == (200, PICTURES_MEDIA_TYPE)
-    assert decode_pictures(pictures.body) == made
+    assert decode_pictures(bytes_of(pictures)) == made
     refused = reply(ImageTooLargeError())
     assert (refused.status, refused.content_type) == (422, "application/problem+json")
-    assert json.loads(refused.body)["code"] == "image_too_large"
+    assert json.loads(bytes_of(refused))["code"] == "image_too_large"
 
 
 def test_one_picture_is_the_answer_itself() -> None:

@@ -18,6 +18,7 @@ from step_app.settings import Settings, StepConfig
 from tests.step_app.conftest import CLASSIFIER_PARAMS
 from tests.step_app.in_process import fail, form, problem, send_batch, serving, talking_to
 from tests.step_app.pictures import encode, photo, small_photo
+from tests.step_app.replying import bytes_of
 from tests.step_app.scripted_step import POISON, UNREADABLE, ScriptedStep
 
 CONFIG = StepConfig("p", "7", "classifier", CLASSIFIER_PARAMS)
@@ -185,7 +186,7 @@ async def test_the_images_of_a_batch_are_answered_each_alone_and_in_order(
         BatchItem("u", "6.jpg", photo("giant_panda"), {"top_k": 3.0}),
     )
     assert [reply.status for reply in replies] == [200, 422, 200, 422, 422, 200]
-    documents = [json.loads(reply.body) for reply in replies]
+    documents = [json.loads(bytes_of(reply)) for reply in replies]
     assert documents[0]["predictions"][0] == "koala"
     assert documents[0]["filename"] == "1.jpg"
     assert documents[1]["code"] == "image_truncated"
@@ -230,7 +231,7 @@ async def test_a_poison_image_fails_alone_in_its_batch(scripted: ScriptedStep) -
             client, *(BatchItem(str(n), "", image) for n, image in enumerate(images))
         )
     assert [reply.status for reply in replies] == [200, 500, 200, 422]
-    documents = [json.loads(reply.body) for reply in replies]
+    documents = [json.loads(bytes_of(reply)) for reply in replies]
     assert documents[1]["code"] == "step_failed"
     assert (documents[0]["echo"], documents[2]["echo"]) == ("a", "b")
 

@@ -29,6 +29,7 @@ from step_app.steps.operation import Pixels
 from tests.step_app.chaining import koala
 from tests.step_app.in_process import form, problem, send_batch, serving
 from tests.step_app.pictures import rotated_by_exif, small_photo
+from tests.step_app.replying import bytes_of
 
 of_one_loop = pytest.mark.asyncio(loop_scope="module")
 BLUR = {"method": "median", "ksize": 5}
@@ -60,7 +61,7 @@ def pixels_of(answer: httpx.Response, media_type: str = "image/png") -> Pixels:
 
 def result(reply: ItemReply) -> PictureReply:
     assert (reply.status, reply.content_type) == (200, PICTURES_MEDIA_TYPE), reply.body
-    return decode_pictures(reply.body)
+    return decode_pictures(bytes_of(reply))
 
 
 def only_picture(reply: ItemReply) -> Picture:
@@ -69,7 +70,7 @@ def only_picture(reply: ItemReply) -> Picture:
 
 
 def code(reply: ItemReply) -> tuple[int, str]:
-    return reply.status, json.loads(reply.body)["code"]
+    return reply.status, json.loads(bytes_of(reply))["code"]
 
 
 @of_one_loop

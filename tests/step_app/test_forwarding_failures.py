@@ -56,6 +56,12 @@ def close(handler: BaseHTTPRequestHandler, _: bytes) -> None:
     handler.close_connection = True
 
 
+def send_elsewhere(handler: BaseHTTPRequestHandler, body: bytes) -> None:
+    """Name another place, where a picture would be had."""
+    redirect = answering(307, "text/plain", headers={"Location": "/elsewhere"})
+    (redirect if handler.path == "/process" else PICTURE)(handler, body)
+
+
 def break_off(handler: BaseHTTPRequestHandler, _: bytes) -> None:
     """Announce more than is sent."""
     handler.send_response(200)
@@ -108,7 +114,7 @@ def test_a_step_whose_replica_is_still_loading_is_not_ready(
 
 @pytest.mark.parametrize("answer", [None, NOT_READY, close], ids=["gone", "not ready", "broken"])
 def test_of_two_replicas_the_one_that_works_is_used(
-    chain: RunningPipeline, answer: Answer | None, tmp_path: Path
+    chain: RunningPipeline, answer: Answer | None
 ) -> None:
     config = StepConfig("p", "2", "sobel", {})
     with (
@@ -163,7 +169,7 @@ def test_a_step_missing_further_down_is_named(chain: RunningPipeline, tmp_path: 
         answering(200, "text/html", b"<h1>Welcome</h1>"),
         answering(200, "application/octet-stream", b"bytes"),
         answering(204, "image/png"),
-        answering(307, "text/plain", headers={"Location": "/elsewhere"}),
+        send_elsewhere,
         break_off,
     ],
     ids=["500", "404", "503", "a page", "bytes", "nothing", "a redirect", "half an answer"],

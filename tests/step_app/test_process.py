@@ -1,6 +1,7 @@
 """The replica as a process of its own: how it starts, serves, refuses to start and ends."""
 
 import signal
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,6 +15,7 @@ from step_app.contract.frames import BATCH_MEDIA_TYPE, BatchItem, decode_reply, 
 from step_app.contract.limits import EXIT_CONFIGURATION
 from tests.step_app.pictures import photo
 from tests.step_app.replica_process import ReplicaProcess, pipeline, replica_process
+from tests.step_app.replying import bytes_of
 
 NOT_A_STATE_DICT = "/this/is/no/state-dict.pth"
 """Stands for a file that the tests write, wherever that is."""
@@ -129,10 +131,10 @@ def test_one_bad_image_of_a_batch_is_answered_alone(client: httpx.Client) -> Non
     assert answer.headers["content-type"] == BATCH_MEDIA_TYPE
     reply = decode_reply(answer.content, expected_ids=["0", "1", "2", "3"])
     assert [item.status for item in reply.items] == [200, 422, 422, 200]
-    assert b'"koala"' in reply.items[0].body
-    assert b'"image_truncated"' in reply.items[1].body
-    assert b'"empty_file"' in reply.items[2].body
-    assert b'"espresso"' in reply.items[3].body
+    assert b'"koala"' in bytes_of(reply.items[0])
+    assert b'"image_truncated"' in bytes_of(reply.items[1])
+    assert b'"empty_file"' in bytes_of(reply.items[2])
+    assert b'"espresso"' in bytes_of(reply.items[3])
 
 
 def test_many_clients_at_once_get_each_its_own_answer(client: httpx.Client) -> None:
@@ -190,6 +192,26 @@ def test_a_replica_killed_while_it_makes_its_model_leaves_no_process(tmp_path: P
         replica.popen.kill()
         assert all_gone(family)
     assert not list((tmp_path / "models").glob("*/entry.json")), "the helper worked to the end"
+
+
+def test_a_replica_that_gives_pictures_says_how_long_its_start_took(tmp_path: Path) -> None:
+    started = time.monotonic()
+    config = pipeline({"threads": [1, 2]}, step_type="grayscale")
+    with (
+        replica_process(tmp_path, PIPELINE_CONFIG=config) as replica,
+        replica.client() as client,
+    ):
+        replica.wait_until_ready()
+        ready_s = time.monotonic() - started
+        answer = client.post("/process", content=photo("koala"))
+        assert answer.headers["content-type"] == "image/jpeg"
+        assert 0 < float(answer.headers["X-Step-0-Time"]) < 30
+        lines = client.get("/metrics").text.splitlines()
+        (told,) = (line for line in lines if line.startswith("grayscale_startup_seconds "))
+        # The kernel counts the start of a process in hundredths of a second.
+        assert ready_s / 2 < float(told.split()[1]) < time.monotonic() - started + 0.02
+        assert "grayscale_process_seconds_count 2.0" in lines
+        assert client.post("/predict", files={"image": photo("koala")}).status_code == 400
 
 
 def test_a_replica_may_outlive_its_standard_input_unless_told_otherwise(

@@ -1,4 +1,4 @@
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from step_app.steps.operation import Pixels
 from step_app.steps.registry import load_step
 from tests.step_app.chaining import koala
 
+Link = tuple[str, Mapping[str, Any]]
 SINGLE = ["upscaling", "deblur", "grayscale", "sobel", "blur", "resize", "split"]
 LEAST = {"resize": {"size": "50%"}}
 """Params that a step type must be given."""
@@ -30,7 +31,7 @@ def pictures(step: Step, image: bytes, params: Mapping[str, Any] | None = None) 
     return [decode_upright_pixels(picture.body) for picture in outcome.reply.pictures]
 
 
-def chained(*operations: tuple[str, Mapping[str, Any]], **more: Any) -> dict[str, Any]:
+def chained(*operations: Link, **more: Any) -> dict[str, Any]:
     return {"operations": [list(operation) for operation in operations], **more}
 
 
@@ -88,7 +89,7 @@ def test_a_request_brings_its_own_chain(operations: Step) -> None:
 def test_a_chain_in_one_replica_is_what_single_operations_make_one_after_the_other(
     operations: Step,
 ) -> None:
-    chain = [("blur", {"ksize": 7}), ("sobel", {}), ("resize", {"size": "150%"})]
+    chain: list[Link] = [("blur", {"ksize": 7}), ("sobel", {}), ("resize", {"size": "150%"})]
     alone = [decode_upright_pixels(koala())]
     for step_type, params in chain:
         body = encode_picture(alone[0], "image/png").body
@@ -145,7 +146,7 @@ def test_a_chain_may_name_its_format(
 
 def test_splitting_again_and_again_is_refused(operations: Step) -> None:
     image = encode_picture(np.zeros((64, 64), np.uint8), "image/png").body
-    quarters: Sequence[tuple[str, Mapping[str, Any]]] = [("split", {"rows": 4, "cols": 4})]
+    quarters: list[Link] = [("split", {"rows": 4, "cols": 4})]
     assert len(pictures(operations, image, chained(*quarters * 2))) == 256
     with pytest.raises(StepError, match="more than 1024 pieces"):
         pictures(operations, image, chained(*quarters * 3))

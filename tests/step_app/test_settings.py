@@ -20,7 +20,7 @@ DEFAULTS = {
     "records_dir": None,
     "exit_with_parent": False,
 }
-STEPS = [
+STEPS: list[dict[str, Any]] = [
     {"id": 0, "type": "blur", "params": {"ksize": 3}, "next_step": 1},
     {"id": 1, "type": "classifier", "params": {"top_k": 3}},
     {"id": "last", "type": "classifier"},

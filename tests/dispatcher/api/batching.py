@@ -21,10 +21,10 @@ FORM = {"content-type": CONTENT_TYPE.decode()}
 
 
 @asynccontextmanager
-async def open_services(data_dir: Path) -> AsyncIterator[Services]:
+async def open_services(data_dir: Path, *more_flags: str) -> AsyncIterator[Services]:
     """All services with the two built-in pipelines, an open blob store and no replica."""
     flags = ["--queue-capacity", "3", "--replicas", "1", "--data-dir", str(data_dir)]
-    services = build_services(load_settings(flags))
+    services = build_services(load_settings([*flags, *more_flags]))
     operations = make_stage(pipeline_id="operations", step_type="operations")
     services.pipelines.replace(
         [make_pipeline(), make_pipeline(operations, pipeline_id="operations")]

@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,12 +11,15 @@ from tests.dispatcher.records import make_pipeline
 
 
 @pytest.fixture
-def services() -> Services:
-    """All services, with a pipeline and without a replica."""
-    built = build_services(load_settings(["--queue-capacity", "3", "--replicas", "1"]))
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    """All services, with a pipeline, an open blob store and no replica."""
+    flags = ["--queue-capacity", "3", "--replicas", "1", "--data-dir", str(tmp_path / "data")]
+    built = build_services(load_settings(flags))
     built.pipelines.replace([make_pipeline()])
     built.lifecycle.is_started = True
-    return built
+    await built.blobs.start()
+    yield built
+    await built.blobs.close()
 
 
 @pytest.fixture

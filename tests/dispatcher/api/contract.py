@@ -33,7 +33,9 @@ def check(response: httpx.Response) -> httpx.Response:
     operation = _path_item(request.url.path)[request.method.lower()]
     documented = operation["responses"][str(response.status_code)]
     media_type = response.headers["content-type"].partition(";")[0]
-    content = documented["content"][media_type]
+    every = f"{media_type.partition('/')[0]}/*"
+    known = documented["content"]
+    content = known[media_type] if media_type in known else known[every]
     if media_type.endswith("json"):
         validate(content.get("schema", {}), response.json())
     return response

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from dispatcher.api.asgi import parse_flag, parse_seconds, read_query, send_json
+from dispatcher.api.asgi import parse_flag, parse_seconds, parse_tiles, read_query, send_json
 from dispatcher.errors import DuplicateFieldError, InvalidValueError, UnknownFieldError
+from step_app.contract.tiles import MAX_TILES
 
 ALLOWED = frozenset({"cache", "params", "wait"})
 
@@ -70,6 +71,36 @@ def test_a_flag_is_true_or_false_and_nothing_else() -> None:
     for text in ("", "1", "0", "yes", "True", "FALSE", " true"):
         with pytest.raises(InvalidValueError, match="cache is true or false"):
             parse_flag(text, name="cache")
+
+
+@pytest.mark.parametrize(
+    ("text", "tiles"), [("1", 1), ("4", 4), (str(MAX_TILES), MAX_TILES), ("01", 1)]
+)
+def test_tiles_have_inclusive_bounds(text: str, tiles: int) -> None:
+    assert parse_tiles(text) == tiles
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "0",
+        "-1",
+        "+1",
+        "1.0",
+        "1e1",
+        "four",
+        "٣",
+        "²",
+        "1 ",
+        str(MAX_TILES + 1),
+        "9" * 5000,
+    ],
+)
+def test_what_is_no_number_of_chunks_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError, match=f"tiles is a whole number from 1 to {MAX_TILES}"):
+        parse_tiles(text)
 
 
 async def test_an_answer_is_json_of_known_length_that_nobody_keeps() -> None:

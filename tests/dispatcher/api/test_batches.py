@@ -13,6 +13,7 @@ import pytest
 
 from dispatcher.api.batches import batch_document
 from dispatcher.api.contents import contents_of
+from dispatcher.app import create_app
 from dispatcher.jobs import Batch, SentFile
 from dispatcher.wiring import Services
 from tests.dispatcher.api.batching import (
@@ -253,6 +254,23 @@ async def test_the_answer_comes_when_the_wait_is_over(http: httpx.AsyncClient) -
     async with asyncio.timeout(5):
         response = await http.get(ticket["status_url"], params={"wait": 0.01})
     assert response.json()["counts"]["queued"] == 2
+
+
+async def test_a_batch_outlives_those_of_its_jobs_that_are_no_longer_kept(
+    tmp_path: Path,
+) -> None:
+    async with open_services(tmp_path, "--result-retention-count", "1") as services:
+        transport = httpx.ASGITransport(create_app(services))
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as http:
+            ticket = await send(http, file("a.png", seed=1), file("b.png", seed=2))
+            for _ in range(2):
+                await end_next(services)
+            response = await http.get(ticket["status_url"], params={"wait": 30})
+            first, second = response.json()["requests"]
+            assert (first["status"], second["status"]) == ("gone", "completed")
+            assert first["outputs"] == []
+            for url in (first["sent"], *second["outputs"], ticket["static_url"]):
+                assert (await http.get(url)).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def test_a_ticket_tells_where_the_result_will_be() -> None:
 
 
 def test_a_ticket_tells_that_the_result_is_there_already() -> None:
-    document = ticket(JOB.served_from_cache({}, "r1"), queue_size=0)
+    document = ticket(JOB.served_from_cache({}, (), "r1"), queue_size=0)
     assert document["from_cache"] is True
     assert document["message"] == "Result served from cache"
 
@@ -81,7 +81,7 @@ def test_a_completed_job_tells_everything() -> None:
 
 def test_a_result_that_is_shared_bears_the_name_of_the_file_that_was_sent() -> None:
     kept = {"predictions": ["koala"], "filename": "first.png"}
-    job = make_job(filename="second.png").served_from_cache(kept, "r1")
+    job = make_job(filename="second.png").served_from_cache(kept, (), "r1")
     assert result(job, position=None, drain_rate=0.0)["result"]["filename"] == "second.png"
     assert kept["filename"] == "first.png"
 
@@ -100,7 +100,7 @@ def test_a_failed_job_tells_why() -> None:
         JOB.started(QUEUED_AT),
         completed(JOB),
         failed(JOB),
-        JOB.served_from_cache({"predictions": []}, "r1"),
+        JOB.served_from_cache({"predictions": []}, (), "r1"),
         make_job("follower").settled_like(completed(JOB)),
         make_job(filename="\ud800\u0000<b>"),
     ],

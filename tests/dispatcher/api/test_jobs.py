@@ -27,7 +27,8 @@ async def submit(
 
 
 async def end_next(services: Services, *, code: str | None = None) -> Job:
-    lease = await services.queue.reserve()
+    lease = await services.queue.reserve(services.queue.lanes())
+    assert lease is not None
     job = await services.results.get(lease.job_id)
     ended = completed(job) if code is None else failed(job, code)
     await services.results.save(ended)

@@ -4,6 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dispatcher.intake.cache import CachedResult
 from dispatcher.jobs import JobState
 from dispatcher.pools.client import ReadyReport
 from dispatcher.telemetry.figures import CacheOutcome
@@ -82,7 +83,7 @@ async def test_rates_are_percentages_of_what_happened(
     services.figures.count_accepted(CacheOutcome.BYPASS)
     for job in [completed(make_job())] * 8 + [failed(make_job())]:
         services.figures.count_ended(job)
-    services.cache.put("key", {}, "r1")
+    services.cache.put("key", CachedResult({}, (), "r1"))
     document = await read(http)
     cache = document["cache_metrics"]
     assert (cache["hits"], cache["misses"], cache["coalesced"]) == (5, 3, 1)
@@ -96,8 +97,8 @@ async def test_rates_are_percentages_of_what_happened(
 
 
 async def test_the_queue_is_told_as_it_is(http: httpx.AsyncClient, services: Services) -> None:
-    await services.queue.put("a")
-    services.figures.note_depth(2)
+    await services.queue.put(["a"], lane="default")
+    services.figures.note_queued(1, depth=2)
     document = await read(http)
     assert document["queue_size"] == 1
     assert document["queue_metrics"]["queue_capacity"] == 3

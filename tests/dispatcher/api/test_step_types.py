@@ -43,4 +43,5 @@ async def test_params_are_json_schema_with_defaults_that_fit(
         assert document["params"]["required"] == list(needed)
         params = {**defaults, **needed}
         Draft202012Validator(document["params"]).validate(params)
-        assert flatten({"steps": [{"type": document["type"], "params": params}]})
+        spec = flatten({"steps": [{"type": document["type"], "params": params}]})
+        assert spec.steps[0].params == params

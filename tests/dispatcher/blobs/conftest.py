@@ -10,7 +10,7 @@ from dispatcher.blobs.store import ObstoreBlobStore
 BACKENDS: dict[str, Callable[[Path], BlobStore]] = {
     "memory": lambda _: MemoryBlobStore(),
     "directory": lambda path: ObstoreBlobStore(path / "blobs"),
-    "directory without memory": lambda path: ObstoreBlobStore(path / "blobs", recent_bytes=0),
+    "directory without memory": lambda path: ObstoreBlobStore(path / "blobs", memory_bytes=0),
 }
 
 

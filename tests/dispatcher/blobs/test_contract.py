@@ -130,6 +130,20 @@ async def test_of_two_who_put_the_same_bytes_the_first_may_let_go_before_the_oth
     assert blobs.total_bytes() == 0
 
 
+@pytest.mark.parametrize("after", range(6))
+async def test_what_can_be_held_can_be_read(blobs: BlobStore, after: int) -> None:
+    data = b"x" * 3_000_000
+    putting = asyncio.create_task(blobs.put(digest_of(data), data))
+    await turns(after)
+    if blobs.hold(digest_of(data)):
+        assert await is_kept(blobs, data)
+        await blobs.release(digest_of(data))
+    await putting
+    assert await is_kept(blobs, data)
+    await blobs.release(digest_of(data))
+    assert blobs.total_bytes() == 0
+
+
 async def test_one_who_stops_putting_leaves_no_hold(blobs: BlobStore) -> None:
     data = b"x" * 3_000_000
     putting = asyncio.create_task(blobs.put(digest_of(data), data))

@@ -17,9 +17,7 @@ CLASSIFIER = "default/0"
 
 def operations_pipeline(*, revision: str = "r1") -> Pipeline:
     """The built-in pipeline that runs all cheap types in one pool."""
-    stage = make_stage(
-        pipeline_id=OPERATIONS_PIPELINE, step_type="operations", revision=revision
-    )
+    stage = make_stage(pipeline_id=OPERATIONS_PIPELINE, step_type="operations", revision=revision)
     return make_pipeline(stage, pipeline_id=OPERATIONS_PIPELINE)
 
 

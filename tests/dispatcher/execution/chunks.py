@@ -18,9 +18,7 @@ def noise(height: int, width: int, *, grey: bool = False, seed: int = 1) -> Pixe
 
 def chunks_of(pixels: Pixels, tiles: int, media_type: str) -> list[Picture]:
     """The chunks of a picture, each encoded by itself."""
-    return [
-        chunk_of(pixels, Tile(index, tiles), media_type) for index in range(tiles)
-    ]
+    return [chunk_of(pixels, Tile(index, tiles), media_type) for index in range(tiles)]
 
 
 def chunk_of(pixels: Pixels, tile: Tile, media_type: str) -> Picture:

@@ -9,7 +9,7 @@ from dispatcher.jobs import Job, JobState, OperationSpec
 from dispatcher.pipelines.operations import OPERATIONS_PIPELINE
 from dispatcher.pools.client import ReplicaClient
 from step_app.contract.frames import BatchItem
-from step_app.contract.pictures import RAW_MEDIA_TYPE
+from step_app.contract.pictures import RAW_MEDIA_TYPE, PictureReply
 from tests.dispatcher import scripted_pictures as pictures
 from tests.dispatcher import scripted_replica as scripted
 from tests.dispatcher.execution.belt import IMAGE, Belt, belt
@@ -132,9 +132,9 @@ async def test_a_classifier_alone_gives_its_data_and_no_picture(client: ReplicaC
 async def test_what_a_step_says_of_a_picture_is_kept_with_it(client: ReplicaClient) -> None:
     said = {"timings": [{"threads": 1, "kernel_s": 0.1}]}
 
-    def tell(item: BatchItem) -> pictures.PictureReply:
+    def tell(item: BatchItem) -> PictureReply:
         made = pictures.picture(item.image + b"|grey", item.output, **said)
-        return pictures.PictureReply(pictures=[made], timings_s=[0.1])
+        return PictureReply(pictures=[made], timings_s=[0.1])
 
     async with belt(client, pictures.paint_with(tell), pipeline=operations_pipeline()) as line:
         job = await run_chain(line, bare("grayscale"))
@@ -144,9 +144,9 @@ async def test_what_a_step_says_of_a_picture_is_kept_with_it(client: ReplicaClie
 async def test_what_an_earlier_pool_says_of_a_picture_is_not_lost_in_a_later_one(
     client: ReplicaClient,
 ) -> None:
-    def tell(item: BatchItem) -> pictures.PictureReply:
+    def tell(item: BatchItem) -> PictureReply:
         made = pictures.picture(item.image + b"|grey", item.output, timings=[1, 2])
-        return pictures.PictureReply(pictures=[made], timings_s=[0.1])
+        return PictureReply(pictures=[made], timings_s=[0.1])
 
     async with belt(client, pictures.paint, pipeline=TWO_POOLS) as line:
         line.replicas["default/a"][0].script = pictures.paint_with(tell)
@@ -220,14 +220,12 @@ async def test_of_a_split_that_does_not_fit_no_piece_is_kept(client: ReplicaClie
 WRONG = {
     "data instead of a picture": scripted.answer,
     "a time too few": pictures.paint_with(
-        lambda item: pictures.PictureReply([pictures.picture(b"x")], [0.1])
+        lambda item: PictureReply([pictures.picture(b"x")], [0.1])
     ),
     "a time too many": pictures.paint_with(
-        lambda item: pictures.PictureReply([pictures.picture(b"x")], [0.1] * 3)
+        lambda item: PictureReply([pictures.picture(b"x")], [0.1] * 3)
     ),
-    "no times": pictures.paint_with(
-        lambda item: pictures.PictureReply([pictures.picture(b"x")], [])
-    ),
+    "no times": pictures.paint_with(lambda item: PictureReply([pictures.picture(b"x")], [])),
 }
 
 

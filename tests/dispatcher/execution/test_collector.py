@@ -92,9 +92,7 @@ async def test_now_and_then_the_store_drops_what_is_too_old(
     monkeypatch.setattr("dispatcher.execution.collector._INTERVAL_S", 0.001)
     blobs = await filled()
     collector = Collector(blobs=blobs)
-    results = MemoryResultStore(
-        retention_s=0.01, retention_count=10, on_dropped=collector.collect
-    )
+    results = MemoryResultStore(retention_s=0.01, retention_count=10, on_dropped=collector.collect)
     outputs = tuple(output(digest) for digest in DIGESTS)
     await results.add(completed(make_job(), outputs=outputs))
     async with collecting(collector, results):

@@ -3,13 +3,22 @@ import re
 from dispatcher.execution.pieces import Piece, descend, nth_of
 from step_app.contract.pictures import Picture
 
+SENT = Piece(b"sent", "image/jpeg", width=8, height=6, lineage="image")
+
 
 def test_a_piece_is_the_picture_that_was_made() -> None:
     picture = Picture("image/png", 4, 3, b"pixels", {"note": 1})
-    piece = Piece.made(picture, "lineage")
+    piece = Piece.made(picture, "lineage", of=SENT)
     assert (piece.image, piece.media_type) == (b"pixels", "image/png")
     assert (piece.width, piece.height) == (4, 3)
     assert (piece.lineage, piece.data) == ("lineage", {"note": 1})
+
+
+def test_what_was_said_of_a_picture_is_said_of_what_is_made_of_it() -> None:
+    first = Piece.made(Picture("image/png", 4, 3, b"a", {"note": 1, "first": 1}), None, of=SENT)
+    second = Piece.made(Picture("image/png", 4, 3, b"b", {"note": 2}), None, of=first)
+    assert second.data == {"note": 2, "first": 1}
+    assert first.data == {"note": 1, "first": 1}
 
 
 def test_a_lineage_is_64_hexadecimal_digits_however_long_the_chain() -> None:

@@ -12,6 +12,7 @@ from dispatcher.execution.plan import (
 )
 from dispatcher.jobs import Job
 from dispatcher.pipelines.model import Stage
+from dispatcher.pipelines.overrides import Overrides
 from step_app.contract.pictures import MEDIA_TYPES, RAW_MEDIA_TYPE
 from tests.dispatcher.execution.chains import dedicated, hosted
 from tests.dispatcher.records import make_job, make_pipeline
@@ -142,7 +143,9 @@ def test_a_stage_may_name_the_format(name: str, media_type: str) -> None:
 
 def test_of_several_stages_that_name_a_format_the_last_one_wins() -> None:
     (segment,) = plan_of(
-        hosted("0", "resize", output="webp"), hosted("1", "sobel", output="jpg"), hosted("2", "blur")
+        hosted("0", "resize", output="webp"),
+        hosted("1", "sobel", output="jpg"),
+        hosted("2", "blur"),
     )
     assert segment.output == "image/jpeg"
 
@@ -153,9 +156,7 @@ def test_a_format_that_an_earlier_segment_names_is_that_of_the_delivered_picture
 
 
 def test_a_format_that_is_null_is_not_named() -> None:
-    (segment,) = plan_of(
-        hosted("0", "resize", output="webp"), hosted("1", "blur", output=None)
-    )
+    (segment,) = plan_of(hosted("0", "resize", output="webp"), hosted("1", "blur", output=None))
     assert segment.output == "image/webp"
 
 
@@ -168,7 +169,9 @@ def test_a_job_may_name_the_format() -> None:
 
 
 def test_pictures_before_a_classifier_are_delivered() -> None:
-    segments = plan_of(dedicated("a", "resize"), dedicated("b", "blur"), dedicated("c", "classifier"))
+    segments = plan_of(
+        dedicated("a", "resize"), dedicated("b", "blur"), dedicated("c", "classifier")
+    )
     assert [segment.output for segment in segments] == [RAW, "image/png", ""]
 
 
@@ -189,7 +192,7 @@ def test_a_hosted_chain_tells_types_and_params() -> None:
 
 def test_overrides_are_told_in_place_of_what_was_configured() -> None:
     stages = [hosted("0", "resize", size="50%", output=None), hosted("1", "sobel", ksize=3)]
-    overrides = {"0": {"size": "200"}, "2": {"ksize": 7}}
+    overrides: Overrides = {"0": {"size": "200"}, "2": {"ksize": 7}}
     assert request_params(stages, overrides) == {
         "operations": [["resize", {"size": "200", "output": None}], ["sobel", {"ksize": 3}]]
     }
@@ -212,25 +215,57 @@ def test_the_params_in_force_are_those_configured_and_then_those_of_the_job() ->
 
 
 def test_a_picture_weighs_three_bytes_a_pixel() -> None:
-    assert weight_bytes(1000, [hosted("0", "blur"), hosted("1", "sobel")], {}) == 3000
+    assert weight_bytes(50, 20, [hosted("0", "blur"), hosted("1", "sobel")], {}) == 3000
 
 
 @pytest.mark.parametrize(("params", "factor"), [({}, 4), ({"scale": 1}, 1), ({"scale": 8}, 64)])
 def test_a_picture_that_is_made_larger_weighs_what_it_becomes(
     params: dict[str, int], factor: int
 ) -> None:
-    assert weight_bytes(1000, [dedicated("a", "upscaling", params)], {}) == 3000 * factor
+    assert weight_bytes(50, 20, [dedicated("a", "upscaling", params)], {}) == 3000 * factor
 
 
 def test_scales_multiply_along_a_chain() -> None:
     stages = [hosted("0", "upscaling", scale=2), hosted("1", "blur"), hosted("2", "upscaling")]
-    assert weight_bytes(1000, stages, {}) == 3000 * 4 * 4
+    assert weight_bytes(50, 20, stages, {}) == 3000 * 4 * 4
 
 
 def test_a_scale_that_a_job_asks_for_counts() -> None:
     stage = dedicated("a", "upscaling", {"scale": 2})
-    assert weight_bytes(1000, [stage], {"a": {"scale": 4}}) == 3000 * 16
+    assert weight_bytes(50, 20, [stage], {"a": {"scale": 4}}) == 3000 * 16
+
+
+@pytest.mark.parametrize(
+    ("size", "pixels"),
+    [
+        ("200x300", 60_000),
+        ("200%", 4000),
+        ("50%", 1000),
+        (".5%", 1000),
+        ("10x10", 1000),
+        ("100", 4000),
+        ("100x", 4000),
+        (100, 4000),
+        ("x40", 4000),
+        ("x10", 1000),
+    ],
+)
+def test_a_picture_that_is_resized_weighs_what_it_was_or_becomes(
+    size: str | int, pixels: int
+) -> None:
+    assert weight_bytes(50, 20, [hosted("0", "resize", size=size)], {}) == 3 * pixels
+
+
+def test_what_is_resized_and_then_made_larger_weighs_the_largest() -> None:
+    stages = [hosted("0", "resize", size="10x10"), hosted("1", "upscaling", scale=8)]
+    assert weight_bytes(50, 20, stages, {}) == 3 * 80 * 80
+    assert weight_bytes(500, 200, stages, {}) == 3 * 500 * 200
+
+
+@pytest.mark.parametrize("size", ["200", "x200", "200%", ".01%"])
+def test_a_picture_of_unknown_size_cannot_be_weighed_and_is_not(size: str) -> None:
+    assert weight_bytes(0, 0, [hosted("0", "resize", size=size)], {}) == 0
 
 
 def test_a_picture_of_unknown_size_weighs_nothing() -> None:
-    assert weight_bytes(0, [hosted("0", "upscaling")], {}) == 0
+    assert weight_bytes(0, 0, [hosted("0", "upscaling")], {}) == 0

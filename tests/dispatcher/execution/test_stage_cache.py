@@ -57,7 +57,7 @@ async def test_a_later_stage_is_found_though_an_earlier_one_is_not() -> None:
 
 @pytest.mark.parametrize("lineages", [(None,), (None, None), ()])
 async def test_what_nothing_may_be_shared_of_is_never_found(
-    lineages: tuple[str | None, ...]
+    lineages: tuple[str | None, ...],
 ) -> None:
     cache = StageCache()
     make(cache, "a")

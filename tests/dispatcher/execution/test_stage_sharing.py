@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from aiohttp.web import StreamResponse
 
 from dispatcher.jobs import Job, JobState, OperationSpec
 from dispatcher.pipelines.operations import OPERATIONS_PIPELINE
@@ -16,7 +17,7 @@ from tests.dispatcher.execution.belt import IMAGE, Belt, belt
 from tests.dispatcher.execution.chains import HOSTED, bare, dedicated, operations_pipeline
 from tests.dispatcher.records import make_pipeline
 from tests.dispatcher.scripted_pictures import painted
-from tests.dispatcher.scripted_replica import in_turn, problem_reply, reply_with
+from tests.dispatcher.scripted_replica import Request, in_turn, problem_reply, reply_with
 from tests.dispatcher.waiting import turns, until
 
 KEY = "k" * 64
@@ -84,6 +85,23 @@ async def test_the_longest_beginning_that_is_known_is_taken(client: ReplicaClien
         assert [run.from_cache for run in job.stages] == [True, True, False, False]
         await run_chain(line, RESIZE, SOBEL, bare("grayscale"), BLUR)
         assert asked_of(line)[2:] == [["blur"]], "what came between is known now, too"
+
+
+def with_timings(item: BatchItem) -> PictureReply:
+    """Pictures of which grayscale, where it is among the steps, tells its times."""
+    reply = painted(item)
+    if "grayscale" not in [name for name, _ in pictures.operations_of(item)]:
+        return reply
+    told = [[replace(p, data={"timings": [1]}) for p in g] for g in (reply.pictures, *reply.kept)]
+    return replace(reply, pictures=told[0], kept=told[1:])
+
+
+async def test_what_was_said_of_a_picture_is_known_with_it(client: ReplicaClient) -> None:
+    script = pictures.paint_with(with_timings)
+    async with belt(client, script, pipeline=operations_pipeline()) as line:
+        jobs = [await run_chain(line, bare("grayscale"), last) for last in (SOBEL, BLUR)]
+        assert asked_of(line) == [["grayscale", "sobel"], ["blur"]]
+        assert [job.outputs[0].data for job in jobs] == [{"timings": [1]}] * 2
 
 
 async def test_the_last_picture_is_not_shared_by_stages(client: ReplicaClient) -> None:
@@ -187,7 +205,7 @@ async def test_pipelines_whose_stages_are_equal_share_them(client: ReplicaClient
 async def test_whoever_waited_for_a_beginning_that_failed_computes_it(
     client: ReplicaClient,
 ) -> None:
-    async def refuse_first(request: pictures.Request) -> pictures.StreamResponse:
+    async def refuse_first(request: Request) -> StreamResponse:
         await request.replica.released.wait()
         return await (CORRUPT if request.number == 0 else pictures.paint)(request)
 

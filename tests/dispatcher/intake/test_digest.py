@@ -149,6 +149,14 @@ def test_work_that_began_with_other_params_is_not_joined() -> None:
     assert coalescing_key("d" * 64, before, {}) != coalescing_key("d" * 64, after, {})
 
 
+def test_a_result_is_the_same_however_its_picture_was_cut_but_the_work_is_not() -> None:
+    pipeline = make_pipeline(make_stage(step_type="sobel", params={"ksize": 3}))
+    whole, cut = {"0": {"tiles": 1}}, {"0": {"tiles": 4}}
+    assert result_key("d" * 64, pipeline, whole) == result_key("d" * 64, pipeline, cut)
+    assert result_key("d" * 64, pipeline, cut) == result_key("d" * 64, pipeline, {})
+    assert coalescing_key("d" * 64, pipeline, whole) != coalescing_key("d" * 64, pipeline, cut)
+
+
 def test_one_bit_of_the_image_makes_another_key() -> None:
     image = bytearray(b"some image")
     pipeline, keys = make_pipeline(), set()

@@ -4,8 +4,10 @@ import random
 import pytest
 
 from dispatcher.errors import InvalidParamsError
-from dispatcher.pipelines.overrides import parse_overrides
+from dispatcher.pipelines.model import Pipeline
+from dispatcher.pipelines.overrides import parse_overrides, with_tiles
 from step_app.contract.step_types import STEP_TYPES
+from step_app.contract.tiles import MAX_TILES
 from tests.dispatcher.records import make_pipeline, make_stage
 
 PIPELINE = make_pipeline()
@@ -133,3 +135,98 @@ def test_only_invalid_params_escape_from_a_thousand_damaged_texts() -> None:
         for params in overrides.values():
             assert params.keys() <= {"top_k"}
             assert type(params.get("top_k", 1)) is int
+
+
+# Params of image steps
+
+
+def image_pipeline(step_type: str, **params: object) -> Pipeline:
+    return make_pipeline(make_stage(step_type=step_type, params=params))
+
+
+@pytest.mark.parametrize(
+    ("step_type", "params"),
+    [
+        ("upscaling", {"scale": 4}),
+        ("upscaling", {"method": "bicubic"}),
+        ("blur", {"method": "median", "ksize": 7, "output": "webp"}),
+        ("resize", {"size": "200x300"}),
+        ("resize", {"interpolation": "area"}),
+        ("sobel", {"tiles": 4}),
+        ("grayscale", {"threads": [1, 2]}),
+        ("split", {"rows": 3, "output": None}),
+    ],
+)
+def test_every_param_of_an_image_step_may_be_overridden_alone(
+    step_type: str, params: dict[str, object]
+) -> None:
+    text = json.dumps({step_type: params})
+    assert parse_overrides(text, image_pipeline(step_type)) == {"0": params}
+
+
+@pytest.mark.parametrize(
+    ("step_type", "params"),
+    [
+        ("upscaling", {"method": "/etc/passwd.onnx"}),
+        ("upscaling", {"method": "model.xml"}),
+        ("upscaling", {"scale": 9}),
+        ("blur", {"ksize": 4}),
+        ("resize", {"size": "0x1"}),
+        ("resize", {"size": None}),
+        ("sobel", {"tiles": 0}),
+        ("sobel", {"tiles": MAX_TILES + 1}),
+        ("split", {"tiles": 2}),
+        ("grayscale", {"tiles": 2}),
+        ("blur", {"output": "gif"}),
+    ],
+)
+def test_what_an_image_step_does_not_take_of_a_job_is_refused(
+    step_type: str, params: dict[str, object]
+) -> None:
+    with pytest.raises(InvalidParamsError):
+        parse_overrides(json.dumps({step_type: params}), image_pipeline(step_type))
+
+
+def test_a_pipeline_may_name_a_model_file_that_a_job_may_not() -> None:
+    pipeline = image_pipeline("upscaling", method="model.onnx")
+    assert parse_overrides('{"upscaling": {"scale": 2}}', pipeline) == {"0": {"scale": 2}}
+
+
+# Tiles for every step that can
+
+
+ABLE = ("blur", "deblur", "sobel")
+
+
+def test_every_step_that_can_is_cut() -> None:
+    names = ("resize", *ABLE, "grayscale")
+    pipeline = make_pipeline(*(make_stage(name, step_type=name) for name in names))
+    assert with_tiles({}, pipeline, 4) == {name: {"tiles": 4} for name in ABLE}
+
+
+def test_a_step_that_names_its_own_number_of_chunks_keeps_it() -> None:
+    pipeline = make_pipeline(*(make_stage(name, step_type=name) for name in ABLE))
+    overrides = {"blur": {"tiles": 2, "ksize": 7}, "sobel": {"ksize": 5}}
+    assert with_tiles(overrides, pipeline, 8) == {
+        "blur": {"tiles": 2, "ksize": 7},
+        "deblur": {"tiles": 8},
+        "sobel": {"ksize": 5, "tiles": 8},
+    }
+    assert overrides == {"blur": {"tiles": 2, "ksize": 7}, "sobel": {"ksize": 5}}, "as it was"
+
+
+@pytest.mark.parametrize("step_type", sorted(STEP_TYPES.keys() - set(ABLE)))
+def test_when_no_step_can_be_cut_that_is_refused(step_type: str) -> None:
+    with pytest.raises(InvalidParamsError, match="blur, deblur, sobel can"):
+        with_tiles({}, image_pipeline(step_type), 2)
+
+
+@pytest.mark.parametrize("tiles", [1, MAX_TILES])
+def test_bounds_of_tiles_are_inclusive(tiles: int) -> None:
+    assert with_tiles({}, image_pipeline("blur"), tiles) == {"0": {"tiles": tiles}}
+
+
+@pytest.mark.parametrize("tiles", [0, -1, MAX_TILES + 1])
+def test_tiles_beyond_the_bounds_are_refused(tiles: int) -> None:
+    with pytest.raises(InvalidParamsError, match=f"1 to {MAX_TILES}"):
+        with_tiles({}, image_pipeline("blur"), tiles)

@@ -45,7 +45,9 @@ async def test_a_batch_arrives_as_it_was_sent_and_is_answered_in_order(
     assert replica.requests[0].items == [ITEM, *items]
     assert reply.revision == "r7"
     assert [item.id for item in reply.items] == ["job-1", *(item.id for item in items)]
-    assert json.loads(reply.items[0].body)["echo"] == "koala"
+    body = reply.items[0].body
+    assert isinstance(body, memoryview)
+    assert json.loads(bytes(body))["echo"] == "koala"
 
 
 async def test_a_large_batch_is_sent_whole(client: ReplicaClient) -> None:

@@ -20,6 +20,10 @@ from step_app.contract.pictures import (
 )
 
 
+def framed(pictures: PictureReply) -> bytes:
+    return b"".join(encode_pictures(pictures))
+
+
 def reply(body: object, *, status: int = 200, content_type: str = JSON_MEDIA_TYPE) -> ItemReply:
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
     return ItemReply("job-1", status, content_type, encoded, 0.1)
@@ -114,7 +118,7 @@ def picture(media_type: str = "image/png", *, width: int = 6, height: int = 4) -
 
 
 def pictures_reply(pictures: PictureReply, *, status: int = 200) -> ItemReply:
-    return reply(encode_pictures(pictures), status=status, content_type=PICTURES_MEDIA_TYPE)
+    return reply(framed(pictures), status=status, content_type=PICTURES_MEDIA_TYPE)
 
 
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/tiff", RAW_MEDIA_TYPE])
@@ -147,7 +151,7 @@ def test_a_picture_that_is_none_is_no_answer(wrong: Picture) -> None:
 @pytest.mark.parametrize("time_s", ["-0.1", "NaN", "Infinity", "1e999"])
 def test_a_time_that_is_no_number_of_seconds_is_no_answer(time_s: str) -> None:
     # All of these have as many characters as 123.4567, so that no length changes.
-    sent = encode_pictures(PictureReply(pictures=[picture()], timings_s=[123.4567]))
+    sent = framed(PictureReply(pictures=[picture()], timings_s=[123.4567]))
     forged = sent.replace(b"123.4567", time_s.encode().ljust(8))
     with pytest.raises(InvalidResponseError):
         read_reply(reply(forged, content_type=PICTURES_MEDIA_TYPE))
@@ -161,7 +165,7 @@ def test_no_picture_at_all_is_no_answer() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_damaged_pictures_are_no_answer_and_no_crash(seed: int) -> None:
     dice = random.Random(seed)
-    sent = encode_pictures(PictureReply([picture(), picture()], [0.1], [[picture()]]))
+    sent = framed(PictureReply([picture(), picture()], [0.1], [[picture()]]))
     for cut in range(len(sent)):
         with pytest.raises(InvalidResponseError):
             read_reply(reply(sent[:cut], content_type=PICTURES_MEDIA_TYPE))
@@ -183,7 +187,7 @@ def test_pictures_with_the_status_of_a_problem_are_no_answer(status: int) -> Non
 
 def test_pictures_as_json_are_no_answer() -> None:
     with pytest.raises(InvalidResponseError):
-        read_reply(reply(encode_pictures(PictureReply([picture()], [0.1]))))
+        read_reply(reply(framed(PictureReply([picture()], [0.1]))))
 
 
 def test_every_kind_of_bad_answer_is_an_attempt_error() -> None:

@@ -20,9 +20,7 @@ def dropped() -> Dropped:
 
 
 @pytest.fixture(params=BACKENDS)
-async def results(
-    request: pytest.FixtureRequest, dropped: Dropped
-) -> AsyncIterator[ResultStore]:
+async def results(request: pytest.FixtureRequest, dropped: Dropped) -> AsyncIterator[ResultStore]:
     """A store of each backend."""
     backend = BACKENDS[request.param](dropped.records.append)
     await backend.start()

@@ -1,7 +1,6 @@
 """Pipelines of real processes: what is built in, and what clients make."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
@@ -253,13 +252,14 @@ async def test_an_unknown_pipeline_or_step_is_not_changed(workshop: Workshop) ->
         await launcher.change("default", "1", StepChange(replicas=2))
 
 
+@pytest.mark.parametrize("written", [0, 1, 2])
 async def test_a_change_is_made_whole_or_not_at_all(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, written: int
 ) -> None:
     launcher = workshop.launcher()
     await launcher.create(made())
     before = workshop.records.read_all()
-    write, left = workshop.records.write, 2
+    write, left = workshop.records.write, written
 
     def fail_late(record: StepRecord) -> None:
         nonlocal left

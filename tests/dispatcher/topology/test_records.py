@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.topology.configmap import StepRecord, render
+from dispatcher.topology.configmap import StepRecord, parse, render
 from dispatcher.topology.records import RecordDirectory
 from tests.dispatcher.topology.test_configmap import make_record
 from tests.dispatcher.waiting import until
@@ -153,6 +153,43 @@ def test_only_yaml_files_are_records(records: RecordDirectory, folder: Path) -> 
     (folder / "notes.txt").write_text("no record")
     (folder / ".hidden.tmp").write_text(render(make_record("1")))
     assert records.read_all() == [record]
+
+
+def test_only_what_changed_is_read_again(
+    records: RecordDirectory, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records.write(make_record("0"))
+    path_of(folder, make_record("1")).write_text(render(make_record("1")))
+    read: list[str] = []
+
+    def counted(text: str) -> StepRecord:
+        record = parse(text)
+        read.append(record.key.step_id)
+        return record
+
+    monkeypatch.setattr("dispatcher.topology.records.parse", counted)
+    for _ in range(3):
+        assert records.read_all() == [make_record("0"), make_record("1")]
+    assert read == ["1"], "what was written here is known"
+    path_of(folder, make_record("0")).write_text(render(make_record("0", replicas=7)))
+    assert [record.replicas for record in records.read_all()] == [7, 2]
+    assert read == ["1", "0"]
+
+
+def test_a_record_that_could_not_be_read_is_read_again(
+    records: RecordDirectory, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = make_record()
+    path_of(folder, record).parent.mkdir()
+    path_of(folder, record).write_text(render(record))
+    with monkeypatch.context() as patch:
+        patch.setattr("dispatcher.topology.records.parse", refuse_files)
+        assert records.read_all() == []
+    assert records.read_all() == [record]
+
+
+def refuse_files(_: str) -> StepRecord:
+    raise OSError(24, "Too many open files")
 
 
 # Watching

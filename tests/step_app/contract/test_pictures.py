@@ -24,23 +24,26 @@ WHOLE = PictureReply([KOALA], timings_s=[0.25], kept=[])
 KEPT = PictureReply([LEFT, RIGHT], timings_s=[0.1, 0.2, 0.3], kept=[[KOALA], [], [LEFT, RIGHT]])
 
 
+def framed(reply: PictureReply) -> bytes:
+    return b"".join(encode_pictures(reply))
+
+
 def frame(header: object, payload: bytes = b"") -> bytes:
     encoded = json.dumps(header).encode()
     return struct.pack(">4sI", b"CVB1", len(encoded)) + encoded + payload
 
 
 def header(*, item: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    """Return the header of one picture; a field that is to be ``...`` is left out."""
+    """Return the header of one picture; a field of it that is to be ``...`` is left out."""
     entry = {"media_type": "image/png", "width": 1, "height": 1, "size": 0, "data": {}}
     entry |= item or {}
     items = [{k: v for k, v in entry.items() if v is not ...}]
-    document = {"groups": [1], "timings_s": [0.1], "items": items, **changes}
-    return {k: v for k, v in document.items() if v is not ...}
+    return {"groups": [1], "timings_s": [0.1], "items": items, **changes}
 
 
 @pytest.mark.parametrize("reply", [WHOLE, KEPT], ids=["one picture", "pieces and what was kept"])
 def test_a_result_comes_back_as_it_was_sent(reply: PictureReply) -> None:
-    assert decode_pictures(encode_pictures(reply)) == reply
+    assert decode_pictures(framed(reply)) == reply
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -64,7 +67,7 @@ def test_random_results_come_back_as_they_were_sent(seed: int) -> None:
         timings_s=[rng.random() for _ in range(rng.randrange(4))],
         kept=[group(0) for _ in range(rng.randrange(4))],
     )
-    assert decode_pictures(encode_pictures(reply)) == reply
+    assert decode_pictures(framed(reply)) == reply
 
 
 @pytest.mark.parametrize("missing", ["media_type", "width", "height", "size", "data"])
@@ -76,7 +79,7 @@ def test_a_picture_without_one_of_its_fields_is_refused(missing: str) -> None:
 @pytest.mark.parametrize("missing", ["groups", "timings_s", "items"])
 def test_a_result_without_one_of_its_fields_is_refused(missing: str) -> None:
     with pytest.raises(ContractError):
-        decode_pictures(frame(header(**{missing: ...})))
+        decode_pictures(frame({k: v for k, v in header().items() if k != missing}))
 
 
 @pytest.mark.parametrize(
@@ -111,13 +114,13 @@ def test_times_that_are_no_numbers_are_refused(timings_s: Any) -> None:
 
 def test_a_result_without_pictures_is_none() -> None:
     with pytest.raises(ContractError):
-        decode_pictures(encode_pictures(PictureReply([], timings_s=[])))
+        decode_pictures(framed(PictureReply([], timings_s=[])))
     with pytest.raises(ContractError):
-        decode_pictures(encode_pictures(PictureReply([], timings_s=[], kept=[[KOALA]])))
+        decode_pictures(framed(PictureReply([], timings_s=[], kept=[[KOALA]])))
 
 
 def test_a_result_cut_at_any_byte_is_refused() -> None:
-    whole = encode_pictures(KEPT)
+    whole = framed(KEPT)
     for length in range(len(whole)):
         with pytest.raises(ContractError):
             decode_pictures(whole[:length])
@@ -126,7 +129,7 @@ def test_a_result_cut_at_any_byte_is_refused() -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_mutated_results_raise_contract_errors_only(seed: int) -> None:
     rng = random.Random(seed)
-    whole = encode_pictures(KEPT)
+    whole = framed(KEPT)
     for _ in range(300):
         mutated = bytearray(whole)
         for _ in range(rng.randrange(1, 6)):

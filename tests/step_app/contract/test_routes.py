@@ -38,7 +38,7 @@ def test_the_first_active_step_after_this_one_follows(
 
 
 def test_the_order_is_that_of_the_pipeline_whatever_the_ids_are() -> None:
-    documents = [{"id": "b"}, {"id": 7}, {"id": "a"}]
+    documents: list[StepDocument] = [{"id": "b"}, {"id": 7}, {"id": "a"}]
     assert next_active(documents, "b", active={"a", "7"}) == "7"
     assert active_route(documents, active={"a", "7", "b"}) == ["b", "7", "a"]
 
