@@ -8,6 +8,7 @@ While it drains it refuses new images, finishes what was accepted, and still ans
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -26,6 +27,7 @@ from dispatcher.wiring import DEFAULT_STEP, Services, build_services, open_data_
 
 _log = logging.getLogger(__name__)
 _LISTEN_BACKLOG: Final = 2048
+_GARBAGE_THRESHOLD: Final = 20_000
 _DRAIN_POLL_S: Final = 0.05
 _LAST_POLLS_S: Final = 1.0
 """How long results of the last jobs can still be fetched before the service ends."""
@@ -95,6 +97,9 @@ async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
     await services.launcher.start()
     stack.push_async_callback(services.launcher.close)
     stack.push_async_callback(services.pools.close)
+    # What has been made so far stays: the garbage collector need not look at it again and again.
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_THRESHOLD)
     loops = _Loops(stack)
     loops.add(services.consumer.run())
     loops.add(services.collector.run(services.results))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from dispatcher.blobs.base import BlobStore
-from dispatcher.blobs.store import ObstoreBlobStore
+from dispatcher.blobs.directory import DirectoryBlobStore
 from dispatcher.errors import StartupError
 from dispatcher.execution.attempts import Attempts
 from dispatcher.execution.budget import ByteBudget
@@ -86,7 +86,7 @@ def build_services(settings: Settings) -> Services:
     metrics = Metrics()
     figures = Figures(metrics)
     queue = MemoryJobQueue(capacity=settings.queue_capacity)
-    blobs = ObstoreBlobStore(settings.data_dir / "blobs")
+    blobs = DirectoryBlobStore(settings.data_dir / "blobs")
     collector = Collector(blobs=blobs)
     results = MemoryResultStore(
         retention_s=settings.result_retention_s,

@@ -24,7 +24,11 @@ class BlobStore(Protocol):
         ...
 
     async def put(self, digest: str, data: bytes) -> None:
-        """Keep bytes under their digest, 64 hexadecimal digits."""
+        """Keep bytes under their digest, 64 hexadecimal digits.
+
+        Raises:
+            StorageFullError: there is no space for them; what was kept before still is.
+        """
         ...
 
     async def get(self, digest: str) -> bytes:

@@ -43,8 +43,16 @@ class Attempts:
         self._policy = policy
         self._jitter = jitter
 
-    async def run(self, key: StepKey, item: BatchItem, *, weight_bytes: int = 0) -> Attempted:
+    async def run(
+        self, key: StepKey, item: BatchItem, *, weight_bytes: int = 0, prefer: str = ""
+    ) -> Attempted:
         """Return the answer to an item.
+
+        Args:
+            key: names the pool.
+            item: the image and its params.
+            weight_bytes: about how many bytes of pixels it becomes.
+            prefer: URL of the replica that takes least time for it.
 
         Raises:
             GaveUpError: there is none, and none will come.
@@ -61,6 +69,7 @@ class Attempts:
                     avoid=failed_at,
                     alone=alone,
                     weight_bytes=weight_bytes,
+                    prefer=prefer,
                     patience_s=max(0.0, give_up_at - time.monotonic()),
                 )
             except AttemptError as exc:

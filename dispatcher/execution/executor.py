@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dispatcher.blobs.base import BlobMissingError, BlobStore
-from dispatcher.errors import UnknownPipelineError
+from dispatcher.errors import StorageFullError, UnknownPipelineError
 from dispatcher.execution.attempts import Attempts, GaveUpError
 from dispatcher.execution.budget import BYTES_PER_PIXEL, ByteBudget
 from dispatcher.execution.pieces import Piece
@@ -64,6 +64,7 @@ class Executor:
             progress.pieces = [_first_piece(job, await self._blobs.get(job.digest))]
             for segment in plan(pipeline, job):
                 await self._pass(segment, job, progress)
+            outputs = await self._keep(pipeline, progress)
         except GaveUpError as exc:
             return job.failed(
                 time.time(), exc.error, stages=tuple(progress.runs), attempts=exc.attempts
@@ -74,10 +75,12 @@ class Executor:
         except BlobMissingError:
             error = JobError(code="input_missing", detail="The image is no longer kept.")
             return _failed(job, error, progress)
+        except StorageFullError as exc:
+            return _failed(job, JobError(code=exc.code, detail=exc.detail), progress)
         return job.completed(
             time.time(),
             result=progress.data,
-            outputs=await self._keep(pipeline, progress),
+            outputs=outputs,
             stages=tuple(progress.runs),
             revision=join_revisions(progress.revisions),
             attempts=max((run.attempts for run in progress.runs), default=0),
@@ -136,7 +139,11 @@ class Executor:
             progress.data = found[0][0]
 
     async def _keep(self, pipeline: Pipeline, progress: _Progress) -> tuple[Output, ...]:
-        """Put the pictures into the blob store, one hold each."""
+        """Put the pictures into the blob store, one hold each.
+
+        Raises:
+            StorageFullError: there is no space for all of them; none is kept.
+        """
         if not progress.has_pictures:
             return ()
         is_split = any(STEP_TYPES[stage.type].output == "images" for stage in pipeline.stages)

@@ -8,7 +8,7 @@ from dispatcher.errors import InvalidResponseError
 from dispatcher.execution.attempts import Attempted, Attempts, GaveUpError
 from dispatcher.execution.pieces import Piece, descend, nth_of
 from dispatcher.execution.plan import Segment, request_params, weight_bytes
-from dispatcher.execution.stage_cache import StageCache
+from dispatcher.execution.stage_cache import Home, Known, StageCache
 from dispatcher.execution.tiling import JoinError, chunk_type, join
 from dispatcher.execution.together import together
 from dispatcher.jobs import ChunkRun, Job, JobError, StageRun
@@ -47,6 +47,8 @@ class SegmentRunner:
         if known is None:
             return await self._make(segment, segment.stages, piece, lineages)
         number, pieces = known
+        if isinstance(pieces, Home):
+            return await self._make(segment, segment.stages, piece, lineages, home=pieces)
         rest = segment.stages[number + 1 :]
         reused = [_reused(stage) for stage in segment.stages[: number + 1]]
         if not rest:
@@ -92,14 +94,16 @@ class SegmentRunner:
         stages: Sequence[Stage],
         piece: Piece,
         lineages: Sequence[str | None],
+        *,
+        home: Home | None = None,
     ) -> Passed:
         """Have replicas run these stages, and let others have what comes between them."""
         own = self._cache.take_off(lineages)
-        made: dict[str, Sequence[Piece]] = {}
+        made: dict[str, Known] = {}
         try:
             if segment.tiles > 1:
                 return await self._make_tiled(segment, stages[0], piece, lineages, made)
-            return await self._make_whole(segment, stages, piece, lineages, made)
+            return await self._make_whole(segment, stages, piece, lineages, made, home=home)
         finally:
             for lineage in own:
                 self._cache.land(lineage, made.get(lineage))
@@ -110,30 +114,34 @@ class SegmentRunner:
         stages: Sequence[Stage],
         piece: Piece,
         lineages: Sequence[str | None],
-        made: dict[str, Sequence[Piece]],
+        made: dict[str, Known],
+        *,
+        home: Home | None,
     ) -> Passed:
-        keeps = any(lineage is not None for lineage in lineages[: len(stages) - 1])
-        item = self._item(stages, piece, output=segment.output, keep=keeps)
-        weight = weight_bytes(piece.width, piece.height, stages, self._job.overrides)
-        attempted = await self._attempts.run(segment.key, item, weight_bytes=weight)
+        within = [lineage for lineage in lineages[: len(stages) - 1] if lineage is not None]
+        item = self._item(
+            stages, piece, output=segment.output, lineage=piece.lineage if within else None
+        )
+        attempted = await self._attempts.run(
+            segment.key,
+            item,
+            weight_bytes=weight_bytes(piece.width, piece.height, stages, self._job.overrides),
+            prefer="" if home is None else home.url,
+        )
         reply = _pictures_of(attempted, stages=len(stages))
         is_known = attempted.answer.revision == stages[0].model_revision
-        groups = [*reply.kept, reply.pictures]
-        if is_known and len(groups) == len(stages):
-            for lineage, group in zip(lineages, groups, strict=False):
-                if lineage is not None and group:
-                    made[lineage] = [
-                        Piece.made(picture, nth_of(lineage, number, len(group)), of=piece)
-                        for number, picture in enumerate(group)
-                    ]
-        final = lineages[-1] if len(lineages) == len(stages) and is_known else None
+        last = lineages[-1] if len(lineages) == len(stages) and is_known else None
         pieces = [
-            Piece.made(picture, nth_of(final, number, len(reply.pictures)), of=piece)
+            Piece.made(picture, nth_of(last, number, len(reply.pictures)), of=piece)
             for number, picture in enumerate(reply.pictures)
         ]
+        if is_known:
+            made.update(dict.fromkeys(within, Home(attempted.answer.replica_url)))
+        if last is not None:
+            made[last] = pieces
         runs = [
-            _stage_run(stage, duration_s, attempted)
-            for stage, duration_s in zip(stages, reply.timings_s, strict=True)
+            _stage_run(stage, duration_s, attempted, from_cache=number < reply.reused)
+            for number, (stage, duration_s) in enumerate(zip(stages, reply.timings_s, strict=True))
         ]
         return Passed(pieces, runs, attempted.answer.revision)
 
@@ -143,7 +151,7 @@ class SegmentRunner:
         stage: Stage,
         piece: Piece,
         lineages: Sequence[str | None],
-        made: dict[str, Sequence[Piece]],
+        made: dict[str, Known],
     ) -> Passed:
         """Have replicas compute the chunks at once; one that fails is tried again alone."""
         asked = chunk_type(
@@ -194,7 +202,7 @@ class SegmentRunner:
         *,
         output: str = "",
         tile: Tile | None = None,
-        keep: bool = False,
+        lineage: str | None = None,
     ) -> BatchItem:
         return BatchItem(
             id=self._job.id if tile is None else f"{self._job.id}#{tile.index}",
@@ -203,7 +211,7 @@ class SegmentRunner:
             params=request_params(stages, self._job.overrides),
             output=output,
             tile=tile,
-            keep=keep,
+            lineage=lineage or "",
         )
 
 
@@ -232,13 +240,16 @@ def _garbage(detail: str, attempted: Attempted) -> GaveUpError:
     return GaveUpError(error, attempted.attempts)
 
 
-def _stage_run(stage: Stage, duration_s: float, attempted: Attempted) -> StageRun:
+def _stage_run(
+    stage: Stage, duration_s: float, attempted: Attempted, *, from_cache: bool = False
+) -> StageRun:
     return StageRun(
         step_id=stage.step_id,
         type=stage.type,
         duration_s=duration_s,
         replica=attempted.answer.replica_url,
         attempts=attempted.attempts,
+        from_cache=from_cache,
     )
 
 

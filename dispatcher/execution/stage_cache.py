@@ -1,11 +1,14 @@
 """Pictures between two stages, for other jobs that begin the same way.
 
 ``[resize, sobel]`` and ``[resize, blur]`` on one photo run ``resize`` once: a picture that is kept
-is taken up where it is, one that is being made is waited for.
+is taken up where it is, one that is being made is waited for. What passes through the dispatcher
+is kept here; what stays inside a replica that runs several stages is kept there, and here only
+where it is.
 """
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from cachetools import LRUCache
@@ -14,19 +17,28 @@ from dispatcher.execution.pieces import Piece
 from step_app.contract.limits import MAX_KEPT_BYTES
 
 MAX_BYTES: Final = 64 * 1024 * 1024
+_HOME_BYTES: Final = 512
 
-Pieces = Sequence[Piece]
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The replica that has made a picture, and most likely still has it."""
+
+    url: str
+
+
+Known = Sequence[Piece] | Home
 
 
 class StageCache:
     """The most recently used intermediate pictures by lineage, bounded by their bytes."""
 
     def __init__(self, *, max_bytes: int = MAX_BYTES) -> None:
-        self._kept: LRUCache[str, Pieces] = LRUCache(maxsize=max_bytes, getsizeof=_size)
-        self._flights: dict[str, asyncio.Future[Pieces | None]] = {}
+        self._kept: LRUCache[str, Known] = LRUCache(maxsize=max_bytes, getsizeof=_size)
+        self._flights: dict[str, asyncio.Future[Known | None]] = {}
 
-    async def find(self, lineages: Sequence[str | None]) -> tuple[int, Pieces] | None:
-        """Return the last of these stages whose pictures are known, and the pictures.
+    async def find(self, lineages: Sequence[str | None]) -> tuple[int, Known] | None:
+        """Return the last of these stages whose pictures are known, and what is known of them.
 
         Waits when another job is making them.
         """
@@ -34,11 +46,11 @@ class StageCache:
             lineage = lineages[number]
             if lineage is None:
                 continue
-            pieces: Pieces | None = self._kept.get(lineage)
-            if pieces is None and lineage in self._flights:
-                pieces = await asyncio.shield(self._flights[lineage])
-            if pieces is not None:
-                return number, pieces
+            known: Known | None = self._kept.get(lineage)
+            if known is None and lineage in self._flights:
+                known = await asyncio.shield(self._flights[lineage])
+            if known is not None:
+                return number, known
         return None
 
     def take_off(self, lineages: Iterable[str | None]) -> list[str]:
@@ -52,16 +64,18 @@ class StageCache:
             self._flights[lineage] = loop.create_future()
         return own
 
-    def land(self, lineage: str, pieces: Pieces | None) -> None:
-        """Hand out pictures to those who wait, and keep them; None when there are none."""
-        self._flights.pop(lineage).set_result(pieces)
-        if pieces is not None and _size(pieces) <= min(MAX_KEPT_BYTES, self._kept.maxsize):
-            self._kept[lineage] = pieces
+    def land(self, lineage: str, known: Known | None) -> None:
+        """Tell those who wait, and remember it; None when there is nothing to tell."""
+        self._flights.pop(lineage).set_result(known)
+        if known is not None and _size(known) <= min(MAX_KEPT_BYTES, self._kept.maxsize):
+            self._kept[lineage] = known
 
     def total_bytes(self) -> int:
         """Return the size of the pictures that are kept."""
         return int(self._kept.currsize)
 
 
-def _size(pieces: Pieces) -> int:
-    return sum(len(piece.image) for piece in pieces)
+def _size(known: Known) -> int:
+    if isinstance(known, Home):
+        return _HOME_BYTES
+    return sum(len(piece.image) for piece in known)

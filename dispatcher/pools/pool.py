@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 class _Waiting:
     parcel: Parcel
     avoid: Collection[str]
+    prefer: str = ""
 
 
 class Pool:
@@ -68,6 +69,7 @@ class Pool:
         avoid: Collection[str] = (),
         alone: bool = False,
         weight_bytes: int = 0,
+        prefer: str = "",
         patience_s: float,
     ) -> Answer:
         """Have one item processed.
@@ -77,6 +79,7 @@ class Pool:
             avoid: URLs of replicas that failed this item before.
             alone: let nothing else be on the road with it.
             weight_bytes: about how many bytes of pixels it becomes.
+            prefer: URL of the replica that takes least time for it; empty for any.
             patience_s: how long to wait for a replica that has room, in seconds.
 
         Raises:
@@ -84,7 +87,9 @@ class Pool:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        waiting = _Waiting(Parcel(item, answer, weight_bytes=weight_bytes, alone=alone), avoid)
+        waiting = _Waiting(
+            Parcel(item, answer, weight_bytes=weight_bytes, alone=alone), avoid, prefer
+        )
         self._waiting.append(waiting)
         self._dispatch()
         if waiting not in self._waiting:
@@ -140,7 +145,7 @@ class Pool:
         """Give away what waits, in order; one that avoids the free replicas lets others pass."""
         for waiting in list(self._waiting):
             if not waiting.parcel.answer.done():
-                replica = choose_replica(self.replicas, avoid=waiting.avoid)
+                replica = choose_replica(self.replicas, avoid=waiting.avoid, prefer=waiting.prefer)
                 if replica is None and not waiting.avoid:
                     break
                 if replica is None:

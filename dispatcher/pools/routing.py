@@ -5,11 +5,14 @@ from collections.abc import Collection, Iterable
 from dispatcher.pools.replica import Replica
 
 
-def choose_replica(replicas: Iterable[Replica], *, avoid: Collection[str] = ()) -> Replica | None:
+def choose_replica(
+    replicas: Iterable[Replica], *, avoid: Collection[str] = (), prefer: str = ""
+) -> Replica | None:
     """Return the ready replica with the fewest outstanding items that has room.
 
     Among equals the one that has answered faster wins. Replicas in ``avoid``, by URL, have
-    failed this item before: they get it only when no other is ready.
+    failed this item before: they get it only when no other is ready. The one to ``prefer`` has
+    done part of the work already: it gets the item while it has room.
 
     Returns:
         None when no replica that may have it has room at the moment.
@@ -17,7 +20,8 @@ def choose_replica(replicas: Iterable[Replica], *, avoid: Collection[str] = ()) 
     ready = [replica for replica in replicas if replica.is_ready]
     preferred = [replica for replica in ready if replica.url not in avoid]
     with_room = [replica for replica in preferred or ready if replica.room > 0]
-    return min(with_room, key=_load, default=None)
+    favourite = next((replica for replica in with_room if replica.url == prefer), None)
+    return favourite or min(with_room, key=_load, default=None)
 
 
 def _load(replica: Replica) -> tuple[int, float, int]:

@@ -45,8 +45,9 @@ class BatchItem:
     """Media type of the pictures wanted; empty for the one the input's is delivered in."""
     tile: Tile | None = None
     """The chunk that is wanted of the result, instead of all of it."""
-    keep: bool = False
-    """Whether the pictures between the operations are wanted, too."""
+    lineage: str = ""
+    """Names the image, so that the replica may keep what comes between two operations for other
+    chains that begin the same way; empty when nothing of it may be shared."""
     as_is: bool = False
     """Whether the picture is only to be encoded anew, and no step to be run."""
 
@@ -82,7 +83,7 @@ def encode_batch(items: Sequence[BatchItem]) -> list[bytes]:
             "params": dict(i.params),
             "output": i.output,
             "tile": None if i.tile is None else [i.tile.index, i.tile.count],
-            "keep": i.keep,
+            "lineage": i.lineage,
             "as_is": i.as_is,
         }
         for i in items
@@ -106,7 +107,8 @@ def decode_batch(frame: bytes) -> list[BatchItem]:
                 params=dict(entry["params"]),
                 output=str(entry["output"]),
                 tile=None if entry["tile"] is None else Tile(*map(int, entry["tile"])),
-                keep=bool(entry["keep"]),
+                # Not str(): images whose lineage is null would all have the name "None".
+                lineage="" + entry["lineage"],
                 as_is=bool(entry["as_is"]),
             )
             for entry, payload in zip(header["items"], payloads, strict=True)

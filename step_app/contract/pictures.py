@@ -54,17 +54,15 @@ class PictureReply:
     """One, or the pieces of a split in reading order."""
     timings_s: Sequence[float]
     """Time of each operation; the first includes decoding, the last encoding."""
-    kept: Sequence[Sequence[Picture]] = ()
-    """The raw pictures after each operation but the last, where they were asked for; an empty
-    entry where they are too large to be worth it."""
+    reused: int = 0
+    """How many of the operations, from the first on, an earlier chain had done already."""
 
 
 def encode_pictures(reply: PictureReply) -> list[bytes]:
     """Return the frame of a result, in parts that follow each other."""
-    groups = [reply.pictures, *reply.kept]
     header = {
-        "groups": [len(group) for group in groups],
         "timings_s": list(reply.timings_s),
+        "reused": reply.reused,
         "items": [
             {
                 "media_type": picture.media_type,
@@ -73,11 +71,10 @@ def encode_pictures(reply: PictureReply) -> list[bytes]:
                 "size": len(picture.body),
                 "data": dict(picture.data),
             }
-            for group in groups
-            for picture in group
+            for picture in reply.pictures
         ],
     }
-    return [pack_frame(header), *(picture.body for group in groups for picture in group)]
+    return [pack_frame(header), *(picture.body for picture in reply.pictures)]
 
 
 def decode_pictures(frame: Payload) -> PictureReply:
@@ -88,24 +85,22 @@ def decode_pictures(frame: Payload) -> PictureReply:
     """
     header, payloads = split_frame(frame)
     try:
-        pictures = [
-            Picture(
-                media_type=str(entry["media_type"]),
-                width=int(entry["width"]),
-                height=int(entry["height"]),
-                body=bytes(payload),
-                data=dict(entry["data"]),
-            )
-            for entry, payload in zip(header["items"], payloads, strict=True)
-        ]
-        sizes = [int(size) for size in header["groups"]]
-        timings_s = [float(value) for value in header["timings_s"]]
+        reply = PictureReply(
+            pictures=[
+                Picture(
+                    media_type=str(entry["media_type"]),
+                    width=int(entry["width"]),
+                    height=int(entry["height"]),
+                    body=bytes(payload),
+                    data=dict(entry["data"]),
+                )
+                for entry, payload in zip(header["items"], payloads, strict=True)
+            ],
+            timings_s=[float(value) for value in header["timings_s"]],
+            reused=int(header["reused"]),
+        )
     except MALFORMED as exc:
         raise ContractError("the header of the pictures lacks a field") from exc
-    if sum(sizes) != len(pictures) or not sizes or sizes[0] < 1 or min(sizes) < 0:
-        raise ContractError("the groups do not add up to the pictures")
-    groups = []
-    for size in sizes:
-        groups.append(pictures[:size])
-        del pictures[:size]
-    return PictureReply(pictures=groups[0], timings_s=timings_s, kept=groups[1:])
+    if not reply.pictures or not 0 <= reply.reused <= len(reply.timings_s):
+        raise ContractError("the header of the pictures contradicts itself")
+    return reply

@@ -26,8 +26,9 @@ class StepRequest:
     """Media type of the pictures wanted; empty for the one the input's is delivered in."""
     tile: Tile | None = None
     """The chunk that is wanted of the result, instead of all of it."""
-    keep: bool = False
-    """Whether the pictures between the operations are wanted, too."""
+    lineage: str = ""
+    """Names the image, so that the replica may keep what comes between two operations for other
+    chains that begin the same way; empty when nothing of it may be shared."""
     as_is: bool = False
     """Whether the picture is only to be encoded anew, and no step to be run."""
 

@@ -7,24 +7,19 @@ whatever chain a request brings.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 from step_app.codec import decode_upright_pixels, media_type_of
-from step_app.contract.limits import MAX_KEPT_BYTES, MAX_PIECES
-from step_app.contract.pictures import (
-    MEDIA_TYPES,
-    RAW_MEDIA_TYPE,
-    Picture,
-    PictureReply,
-    delivered_as,
-)
+from step_app.contract.limits import MAX_PIECES
+from step_app.contract.pictures import MEDIA_TYPES, Picture, PictureReply, delivered_as
 from step_app.contract.tiles import Tile, rows_of
 from step_app.encoding import encode_picture
 from step_app.errors import ImageTooLargeError, InvalidParamsError
 from step_app.steps.base import Outcome, PictureOutput, StepRequest
 from step_app.steps.operation import Operation, Params, Pixels
+from step_app.steps.picture_cache import PictureCache, Piece
 
 _CHAINS_REMEMBERED: Final = 256
 
@@ -42,16 +37,21 @@ Resolve = Callable[[Mapping[str, Any]], Sequence[Link]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    pixels: Pixels
-    data: Mapping[str, Any] = field(default_factory=dict)
+class _Chain:
+    """What a request asks for, resolved."""
+
+    links: Sequence[Link]
+    names: Sequence[str]
+    """Of the operations up to each but the last, whatever the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     request: StepRequest
-    chain: Sequence[Link]
-    pixels: Pixels
+    chain: _Chain
+    done: int
+    """How many operations an earlier chain has run already."""
+    pieces: Sequence[Piece]
     decode_s: float
 
 
@@ -61,8 +61,11 @@ class ChainStep:
     def __init__(self, resolve: Resolve, *, revision: str, description: Mapping[str, str]) -> None:
         self._revision = revision
         self._description = description
+        self._cache = PictureCache()
         # Requests of one batch bring the same chain again and again.
-        self._resolve = lru_cache(_CHAINS_REMEMBERED)(lambda text: resolve(json.loads(text)))
+        self._resolve = lru_cache(_CHAINS_REMEMBERED)(
+            lambda text: _with_names(resolve(json.loads(text)))
+        )
 
     @property
     def revision(self) -> str:
@@ -80,52 +83,67 @@ class ChainStep:
         return False
 
     def prepare(self, request: StepRequest) -> _Prepared:
-        """Check the params, then decode."""
-        chain: Sequence[Link] = ()
+        """Check the params, then decode, unless the beginning of the chain is known."""
+        chain = _Chain((), ())
         if not request.as_is:
             chain = self._resolve(json.dumps(dict(request.params), sort_keys=True))
-        if request.tile is not None and len(chain) != 1:
+        if request.tile is not None and len(chain.links) != 1:
             raise InvalidParamsError("tiles: only a single operation is cut into tiles")
+        done, pieces = self._cache.find(_kept_names(request, chain))
         started = time.perf_counter()
-        pixels = decode_upright_pixels(request.image)
-        return _Prepared(request, chain, pixels, time.perf_counter() - started)
+        if not done:
+            pieces = [Piece(decode_upright_pixels(request.image))]
+        return _Prepared(request, chain, done, pieces, time.perf_counter() - started)
 
     def run(self, batch: Sequence[_Prepared]) -> list[Outcome]:
         """Run the chain of each picture."""
-        return [PictureOutput(_run(prepared)) for prepared in batch]
+        return [PictureOutput(self._run(prepared)) for prepared in batch]
 
-
-def _run(prepared: _Prepared) -> PictureReply:
-    request, chain = prepared.request, prepared.chain
-    pieces = [_Piece(prepared.pixels)]
-    timings_s: list[float] = []
-    kept: list[Sequence[Picture]] = []
-    for number, link in enumerate(chain):
+    def _run(self, prepared: _Prepared) -> PictureReply:
+        request, pieces = prepared.request, prepared.pieces
+        names = _kept_names(request, prepared.chain)
+        timings_s = [0.0] * prepared.done
+        for link in prepared.chain.links[prepared.done :]:
+            started = time.perf_counter()
+            if request.tile is not None:
+                pieces = [_apply_to_chunk(link, pieces[0].pixels, request.tile)]
+            else:
+                pieces = _apply_to_all(link, pieces)
+            timings_s.append(time.perf_counter() - started)
+            if len(timings_s) <= len(names):
+                self._cache.keep(names[len(timings_s) - 1], pieces)
         started = time.perf_counter()
-        if request.tile is not None:
-            pieces = [_apply_to_chunk(link, pieces[0].pixels, request.tile)]
-        else:
-            pieces = _apply_to_all(link, pieces)
-        timings_s.append(time.perf_counter() - started)
-        if request.keep and number < len(chain) - 1:
-            kept.append(_keep(pieces))
-    started = time.perf_counter()
-    media_type = _media_type(request, chain)
-    pictures = [encode_picture(p.pixels, media_type, data=p.data) for p in pieces]
-    encode_s = time.perf_counter() - started
-    if timings_s:
-        timings_s[0] += prepared.decode_s
-        timings_s[-1] += encode_s
-    around_s = prepared.decode_s + encode_s
-    return PictureReply(
-        pictures=[_with_totals(picture, around_s) for picture in pictures],
-        timings_s=timings_s,
-        kept=kept,
-    )
+        media_type = _media_type(request, prepared.chain.links)
+        pictures = [encode_picture(p.pixels, media_type, data=p.data) for p in pieces]
+        encode_s = time.perf_counter() - started
+        if timings_s:
+            timings_s[prepared.done] += prepared.decode_s
+            timings_s[-1] += encode_s
+        around_s = prepared.decode_s + encode_s
+        return PictureReply(
+            pictures=[_with_totals(picture, around_s) for picture in pictures],
+            timings_s=timings_s,
+            reused=prepared.done,
+        )
 
 
-def _apply_to_all(link: Link, pieces: Sequence[_Piece]) -> list[_Piece]:
-    made: list[_Piece] = []
+def _with_names(links: Sequence[Link]) -> _Chain:
+    names, identity = [], ""
+    for link in links[:-1]:
+        # Neither changes what the next operation sees.
+        params = {k: v for k, v in link.params.items() if k not in ("output", "tiles")}
+        identity += f"|{link.operation.step_type.name}{json.dumps(params, sort_keys=True)}"
+        names.append(identity)
+    return _Chain(links, names)
+
+
+def _kept_names(request: StepRequest, chain: _Chain) -> Sequence[str]:
+    """Return the names of the pictures that may be kept: none of an image without a name."""
+    return [request.lineage + name for name in chain.names] if request.lineage else ()
+
+
+def _apply_to_all(link: Link, pieces: Sequence[Piece]) -> list[Piece]:
+    made: list[Piece] = []
     for piece in pieces:
         made += _apply(link, piece)
         if len(made) > MAX_PIECES:
@@ -133,13 +151,13 @@ def _apply_to_all(link: Link, pieces: Sequence[_Piece]) -> list[_Piece]:
     return made
 
 
-def _apply(link: Link, piece: _Piece) -> list[_Piece]:
+def _apply(link: Link, piece: Piece) -> list[Piece]:
     applied = link.operation.apply(piece.pixels, link.params)
     data = {**piece.data, **applied.data}
-    return [_Piece(pixels, data) for pixels in applied.pictures]
+    return [Piece(pixels, data) for pixels in applied.pictures]
 
 
-def _apply_to_chunk(link: Link, pixels: Pixels, tile: Tile) -> _Piece:
+def _apply_to_chunk(link: Link, pixels: Pixels, tile: Tile) -> Piece:
     """Compute one chunk with as much of its surroundings as its rows depend on."""
     height = pixels.shape[0]
     halo = link.operation.require_halo(link.params)
@@ -152,13 +170,7 @@ def _apply_to_chunk(link: Link, pixels: Pixels, tile: Tile) -> _Piece:
     last = min(height, rows.stop + halo.rows)
     applied = link.operation.apply(pixels[first:last], link.params)
     own = applied.pictures[0][rows.start - first : rows.stop - first]
-    return _Piece(own, applied.data)
-
-
-def _keep(pieces: Sequence[_Piece]) -> Sequence[Picture]:
-    if sum(piece.pixels.nbytes for piece in pieces) > MAX_KEPT_BYTES:
-        return ()
-    return [encode_picture(p.pixels, RAW_MEDIA_TYPE, data=p.data) for p in pieces]
+    return Piece(own, applied.data)
 
 
 def _media_type(request: StepRequest, chain: Sequence[Link]) -> str:

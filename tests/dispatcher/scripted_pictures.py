@@ -13,12 +13,11 @@ from aiohttp.web import StreamResponse
 from step_app.contract.frames import BatchItem, ItemReply
 from step_app.contract.pictures import (
     PICTURES_MEDIA_TYPE,
-    RAW_MEDIA_TYPE,
     Picture,
     PictureReply,
     encode_pictures,
 )
-from tests.dispatcher.scripted_replica import Request, Script, frame, item_reply
+from tests.dispatcher.scripted_replica import Request, Script, ScriptedReplica, frame, item_reply
 
 WIDTH, HEIGHT = 6, 4
 STEP_S = 0.25
@@ -33,7 +32,7 @@ def picture(body: bytes, media_type: str = "image/png", **data: Any) -> Picture:
 
 def pictures_reply(item: BatchItem, reply: PictureReply) -> ItemReply:
     """A good answer for one item that holds these pictures."""
-    return item_reply(item, content_type=PICTURES_MEDIA_TYPE, body=encode_pictures(reply))
+    return item_reply(item, content_type=PICTURES_MEDIA_TYPE, body=b"".join(encode_pictures(reply)))
 
 
 def operations_of(item: BatchItem) -> list[Operation]:
@@ -45,19 +44,29 @@ def operations_of(item: BatchItem) -> list[Operation]:
     return [("own", item.params)]
 
 
-def painted(item: BatchItem) -> PictureReply:
-    """The pictures of one item, and those between its steps where they are wanted."""
+def painted(item: BatchItem, *, reused: int = 0) -> PictureReply:
+    """The pictures of one item, of whose operations some were done before."""
     operations = operations_of(item)
-    bodies, kept = [item.image], []
-    for number, operation in enumerate(operations):
+    bodies = [item.image]
+    for operation in operations:
         bodies = [made for body in bodies for made in paint_over(body, operation)]
-        if item.keep and number < len(operations) - 1:
-            kept.append([picture(body, RAW_MEDIA_TYPE) for body in bodies])
     return PictureReply(
         pictures=[picture(body, item.output or "image/png") for body in bodies],
-        timings_s=[STEP_S] * len(operations),
-        kept=kept,
+        timings_s=[0.0] * reused + [STEP_S] * (len(operations) - reused),
+        reused=reused,
     )
+
+
+def paint_on(replica: ScriptedReplica, item: BatchItem) -> PictureReply:
+    """The pictures of one item; a replica keeps what comes between, of an image with a name."""
+    operations = operations_of(item)
+    names = [f"{item.lineage}{operations[: number + 1]}" for number in range(len(operations) - 1)]
+    known = [number + 1 for number, name in enumerate(names) if name in replica.kept]
+    reused = max(known, default=0)
+    if item.lineage:
+        replica.kept.update(names)
+    replica.computed.append([name for name, _ in operations[reused:]])
+    return painted(item, reused=reused)
 
 
 def paint_over(body: bytes, operation: Operation) -> list[bytes]:
@@ -72,7 +81,8 @@ def paint_over(body: bytes, operation: Operation) -> list[bytes]:
 
 async def paint(request: Request) -> StreamResponse:
     """Answer every item with its pictures."""
-    return frame(request, [pictures_reply(item, painted(item)) for item in request.items])
+    replies = [pictures_reply(item, paint_on(request.replica, item)) for item in request.items]
+    return frame(request, replies)
 
 
 async def hold_and_paint(request: Request) -> StreamResponse:

@@ -50,6 +50,10 @@ class ScriptedReplica:
     requests: list[Request] = field(default_factory=list)
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """What ``hold`` waits for."""
+    kept: set[str] = field(default_factory=set)
+    """Names of the pictures of earlier chains that it still has."""
+    computed: list[list[str]] = field(default_factory=list)
+    """The operations that it has run, chain by chain."""
 
     def ids(self) -> list[list[str]]:
         """The ids of the items, request by request."""

@@ -1,17 +1,23 @@
 """Operations that are easy to follow, and chains of them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+import pytest
 
 from step_app.contract.pictures import PictureReply
 from step_app.contract.step_types import StepType
 from step_app.errors import ImageTooLargeError, InvalidParamsError
+from step_app.steps import chain as chain_module
 from step_app.steps.base import PictureOutput, StepRequest
 from step_app.steps.chain import ChainStep, Link
 from step_app.steps.operation import Applied, Halo, Operation, Params, Pixels
 from tests.step_app.pictures import encode, small_photo
+
+ArgsT = ParamSpec("ArgsT")
+MadeT = TypeVar("MadeT")
 
 UNLUCKY = 13
 """A picture whose first sample is this breaks the operation ``picky``."""
@@ -87,13 +93,13 @@ OPERATIONS: Mapping[str, Operation] = {
 
 
 def resolve(params: Mapping[str, Any]) -> Sequence[Link]:
-    """Return the chain that params name: ``{"chain": [[name, n, output], ...]}``."""
+    """Return the chain that params name: ``{"chain": [[name, n, output, tiles], ...]}``."""
     links = []
     for name, *rest in params.get("chain", ()):
         if name not in OPERATIONS:
             raise InvalidParamsError(f"chain: {name} is unknown")
-        n, output = (*rest, None, None)[:2]
-        links.append(Link(OPERATIONS[name], {"n": n, "output": output}))
+        n, output, tiles = (*rest, None, None, None)[:3]
+        links.append(Link(OPERATIONS[name], {"n": n, "output": output, "tiles": tiles}))
     return links
 
 
@@ -107,11 +113,70 @@ def chained(*links: Sequence[Any]) -> dict[str, Any]:
 
 
 def run(image: bytes, *links: Sequence[Any], **wanted: Any) -> PictureReply:
-    """Run operations on one image."""
-    step = chain_step()
-    outcome = step.run([step.prepare(StepRequest(image, chained(*links), **wanted))])[0]
+    """Run operations on one image, in a step that has seen nothing before."""
+    return ask(chain_step(), StepRequest(image, chained(*links), **wanted))
+
+
+def ask(step: ChainStep, request: StepRequest) -> PictureReply:
+    outcome = step.run([step.prepare(request)])[0]
     assert isinstance(outcome, PictureOutput)
     return outcome.reply
+
+
+class CountedChain:
+    """A step that notes which operations it really runs, once for each picture."""
+
+    def __init__(self) -> None:
+        self.runs: list[str] = []
+        self._step = ChainStep(self._resolve, revision="chain-1", description={})
+
+    def run(self, image: bytes, *links: Sequence[Any], **wanted: Any) -> PictureReply:
+        return ask(self._step, StepRequest(image, chained(*links), **wanted))
+
+    def _resolve(self, params: Mapping[str, Any]) -> Sequence[Link]:
+        return [Link(self._counted(link.operation), link.params) for link in resolve(params)]
+
+    def _counted(self, counted: Operation) -> Operation:
+        def apply(pixels: Pixels, params: Params) -> Applied:
+            self.runs.append(counted.step_type.name)
+            return counted.apply(pixels, params)
+
+        return replace(counted, apply=apply)
+
+
+class Clock:
+    """Goes on only for work that is said to take time."""
+
+    def __init__(self) -> None:
+        self._now_s = 0.0
+
+    def perf_counter(self) -> float:
+        return self._now_s
+
+    def taking(self, seconds: float, work: Callable[ArgsT, MadeT]) -> Callable[ArgsT, MadeT]:
+        """Return the same work, which takes this long."""
+
+        def timed(*args: ArgsT.args, **kwargs: ArgsT.kwargs) -> MadeT:
+            self._now_s += seconds
+            return work(*args, **kwargs)
+
+        return timed
+
+
+def timed_step(monkeypatch: pytest.MonkeyPatch, *operations: Operation) -> ChainStep:
+    """Return a step whose decoding takes 1000 s, encoding 100 s and nth operation n seconds.
+
+    Its params say how many of the operations are wanted: ``{"count": 2}``.
+    """
+    clock = Clock()
+    monkeypatch.setattr(chain_module, "time", clock)
+    for name, seconds in (("decode_upright_pixels", 1000), ("encode_picture", 100)):
+        monkeypatch.setattr(chain_module, name, clock.taking(seconds, getattr(chain_module, name)))
+    links = [
+        Link(replace(made, apply=clock.taking(number, made.apply)), {})
+        for number, made in enumerate(operations, start=1)
+    ]
+    return ChainStep(lambda params: links[: params["count"]], revision="r", description={})
 
 
 def koala(longer_side: int = 64, image_format: str = "PNG") -> bytes:

@@ -68,7 +68,7 @@ def test_an_item_is_answered_with_data_with_pictures_or_with_a_problem() -> None
         "inference_time": 0.25,
         "predictions": ["koala"],
     }
-    made = PictureReply([Picture("image/png", 1, 2, b"x")], timings_s=[0.1], kept=[])
+    made = PictureReply([Picture("image/png", 1, 2, b"x")], timings_s=[0.1, 0.2], reused=1)
     pictures = reply(PictureOutput(made))
     assert (pictures.status, pictures.content_type) == (200, PICTURES_MEDIA_TYPE)
     assert decode_pictures(bytes_of(pictures)) == made

@@ -225,35 +225,44 @@ async def test_a_chunk_that_cannot_be_fails_alone(
 
 
 @of_one_loop
-async def test_what_comes_between_operations_is_kept_where_it_is_wanted(
+async def test_what_chains_on_one_image_have_in_common_is_computed_once(
     operations: httpx.AsyncClient,
 ) -> None:
-    chain = {"operations": [["resize", {"size": "8x6"}], ["split", {"cols": 2}], ["sobel", {}]]}
-    kept, forgotten = await send_batch(
+    def item(name: str, image: bytes, last: str, lineage: str = "shared") -> BatchItem:
+        chain = [["resize", {"size": "8x6"}], ["split", {"cols": 2}], [last, {}]]
+        return BatchItem(name, "", image, {"operations": chain}, "image/png", lineage=lineage)
+
+    replies = await send_batch(
         operations,
-        BatchItem("a", "", koala(), chain, keep=True),
-        BatchItem("b", "", koala(), chain),
+        item("a", koala(), "sobel"),
+        item("b", koala(), "blur"),
+        item("c", koala(), "blur", lineage=""),
     )
-    sizes = [[(p.width, p.height) for p in group] for group in result(kept).kept]
-    assert sizes == [[(8, 6)], [(4, 3)] * 4]
-    assert {p.media_type for group in result(kept).kept for p in group} == {RAW_MEDIA_TYPE}
-    assert list(result(forgotten).kept) == []
-    assert len(result(kept).pictures) == 4
-    assert len(result(kept).timings_s) == 3
+    replies += await send_batch(operations, item("d", koala()[:500], "blur"))
+    results = [result(reply) for reply in replies]
+    assert [made.reused for made in results] == [0, 2, 0, 2]
+    assert [[s > 0 for s in made.timings_s] for made in results[1:3]] == [
+        [False, False, True],
+        [True] * 3,
+    ]
+    assert results[1].pictures == results[2].pictures == results[3].pictures
+    assert [(picture.width, picture.height) for picture in results[3].pictures] == [(4, 3)] * 4
 
 
 @of_one_loop
-async def test_a_kept_picture_goes_on_from_where_it_was(operations: httpx.AsyncClient) -> None:
-    first, second = ["blur", {"ksize": 9}], ["sobel", {}]
-    (whole,) = await send_batch(
-        operations, BatchItem("a", "", koala(), {"operations": [first, second]}, keep=True)
-    )
-    between = result(whole).kept[0][0]
-    (rest,) = await send_batch(
-        operations,
-        BatchItem("b", "", between.body, {"operations": [second]}, output="image/png"),
-    )
-    assert only_picture(rest).body == only_picture(whole).body
+async def test_no_operation_changes_what_is_kept_for_others(operations: httpx.AsyncClient) -> None:
+    beginning = [["resize", {"size": "40x30"}], ["split", {"cols": 1}]]
+    names = ["upscaling", "deblur", "grayscale", "sobel", "blur", "split"] * 2
+    items = [
+        BatchItem(f"{name}-{number}{lineage}", "", koala(), {"operations": chain}, lineage=lineage)
+        for number, name in enumerate(names)
+        for chain in ([*beginning, [name, {}]],)
+        for lineage in ("unchanged", "")
+    ]
+    results = [result(reply) for reply in await send_batch(operations, *items)]
+    assert [made.reused for made in results] == [0, 0, *[2, 0] * (len(names) - 1)]
+    for shared, alone in zip(results[::2], results[1::2], strict=True):
+        assert [picture.body for picture in shared.pictures] == [p.body for p in alone.pictures]
 
 
 @of_one_loop

@@ -5,24 +5,27 @@ import numpy as np
 import pytest
 
 from step_app.codec import decode_upright_pixels
-from step_app.contract.limits import MAX_KEPT_BYTES, MAX_PIECES
+from step_app.contract.limits import MAX_PIECES
 from step_app.contract.pictures import RAW_MEDIA_TYPE, Picture
 from step_app.encoding import encode_picture
 from step_app.errors import InvalidParamsError, StepError
 from step_app.metrics import StepMetrics
 from step_app.runner import StepRunner
 from step_app.steps import chain as chain_module
-from step_app.steps.base import PictureOutput, StepRequest
+from step_app.steps.base import StepRequest
 from step_app.steps.operation import Applied, Pixels
 from tests.step_app.chaining import (
+    OPERATIONS,
     REFUSED,
     UNLUCKY,
+    ask,
     chain_step,
     chained,
     koala,
     operation,
     resolve,
     run,
+    timed_step,
 )
 from tests.step_app.pictures import encode, rotated_by_exif, small_photo
 
@@ -56,7 +59,7 @@ def test_operations_run_in_the_order_given() -> None:
 def test_a_chain_of_nothing_gives_the_picture_back() -> None:
     reply = run(koala())
     assert np.array_equal(shown(reply.pictures[0]), ORIGINAL)
-    assert (list(reply.timings_s), list(reply.kept)) == ([], [])
+    assert (list(reply.timings_s), reply.reused) == ([], 0)
 
 
 def test_a_chain_loses_nothing_between_its_operations() -> None:
@@ -94,76 +97,12 @@ def test_a_grey_picture_between_two_stages_stays_grey() -> None:
     assert picture.body == raw(grey + np.uint8(1))
 
 
-def test_what_comes_between_operations_is_kept_raw_where_it_is_wanted() -> None:
-    reply = run(koala(), ("add", 3), ("cut", 2), ("grey",), ("add", 1), keep=True)
-    assert [len(group) for group in reply.kept] == [1, 2, 2]
-    added, cut, grey = reply.kept
-    assert added[0].body == raw(ORIGINAL + np.uint8(3))
-    assert added[0].data == {"added": 3}
-    assert np.array_equal(np.concatenate([shown(p) for p in cut]), ORIGINAL + np.uint8(3))
-    assert [picture.media_type for picture in grey] == [RAW_MEDIA_TYPE] * 2
-    assert shown(grey[0]).ndim == 2
-
-
-def test_without_being_asked_a_step_keeps_nothing() -> None:
-    assert list(run(koala(), ("add", 3), ("add", 1)).kept) == []
-    assert list(run(koala(), ("add", 3), keep=True).kept) == []
-
-
-@pytest.mark.parametrize(("extra_rows", "is_kept"), [(0, True), (1, False)])
-def test_an_intermediate_that_is_too_large_is_not_kept_and_the_next_one_is(
-    monkeypatch: pytest.MonkeyPatch, extra_rows: int, is_kept: bool
-) -> None:
-    pixels = np.zeros((4096 + extra_rows, MAX_KEPT_BYTES // 4096), np.uint8)
-
-    def blow_up(*_: Any) -> Applied:
-        return Applied([pixels])
-
-    def shrink(*_: Any) -> Applied:
-        return Applied([pixels[:2, :2]])
-
-    links = [chain_module.Link(operation("o", apply), {}) for apply in (blow_up, shrink, shrink)]
-    step = chain_module.ChainStep(lambda _: links, revision="r", description={})
-    request = StepRequest(koala(), keep=True, output=RAW_MEDIA_TYPE)
-    outcome = step.run([step.prepare(request)])[0]
-    assert isinstance(outcome, PictureOutput)
-    assert [len(group) for group in outcome.reply.kept] == [int(is_kept), 1]
-
-
 def test_there_is_one_time_for_each_operation_with_decoding_and_encoding_at_the_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now_s = 0.0
-
-    def taking(seconds: float, work: Any) -> Any:
-        def measured(*args: Any, **kwargs: Any) -> Any:
-            nonlocal now_s
-            now_s += seconds
-            return work(*args, **kwargs)
-
-        return measured
-
-    class Clock:
-        @staticmethod
-        def perf_counter() -> float:
-            return now_s
-
-    monkeypatch.setattr(chain_module, "time", Clock)
-    for name, seconds in (("decode_upright_pixels", 1000), ("encode_picture", 100)):
-        monkeypatch.setattr(chain_module, name, taking(seconds, getattr(chain_module, name)))
-    links = [
-        chain_module.Link(operation("o", taking(seconds, lambda pixels, _: Applied([pixels]))), {})
-        for seconds in (1, 2, 3)
-    ]
+    step = timed_step(monkeypatch, *[OPERATIONS["grey"]] * 3)
     for count, expected in ((1, [1101]), (2, [1001, 102]), (3, [1001, 2, 103])):
-        step = chain_module.ChainStep(
-            lambda _, count=count: links[:count],  # type: ignore[misc] # bound now
-            revision="r",
-            description={},
-        )
-        outcome = step.run([step.prepare(StepRequest(koala()))])[0]
-        assert isinstance(outcome, PictureOutput)
-        assert outcome.reply.timings_s == expected
+        assert ask(step, StepRequest(koala(), {"count": count})).timings_s == expected
 
 
 def test_a_measured_kernel_is_told_with_the_total_that_decoding_and_encoding_make_of_it() -> None:
@@ -205,7 +144,7 @@ def test_a_picture_wanted_as_it_is_is_only_encoded_anew() -> None:
     reply = run(koala(), ("add", 1), as_is=True, output="image/bmp")
     assert reply.pictures[0].media_type == "image/bmp"
     assert np.array_equal(shown(reply.pictures[0]), ORIGINAL)
-    assert (list(reply.timings_s), list(reply.kept), reply.pictures[0].data) == ([], [], {})
+    assert (list(reply.timings_s), reply.reused, reply.pictures[0].data) == ([], 0, {})
 
 
 def test_for_a_picture_wanted_as_it_is_no_params_are_read() -> None:

@@ -77,7 +77,7 @@ def test_a_chunk_is_computed_from_its_own_surroundings_alone() -> None:
 
 def test_a_chunk_has_one_time_and_one_picture() -> None:
     reply = run(koala(), ("smear", 1), tile=Tile(0, 2), output="image/jpeg")
-    assert (len(reply.pictures), len(reply.timings_s), list(reply.kept)) == (1, 1, [])
+    assert (len(reply.pictures), len(reply.timings_s), reply.reused) == (1, 1, 0)
     assert reply.pictures[0].media_type == "image/jpeg"
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from dispatcher.blobs.base import BlobStore
+from dispatcher.blobs.directory import DirectoryBlobStore
 from dispatcher.blobs.memory import MemoryBlobStore
-from dispatcher.blobs.store import ObstoreBlobStore
 
 BACKENDS: dict[str, Callable[[Path], BlobStore]] = {
     "memory": lambda _: MemoryBlobStore(),
-    "directory": lambda path: ObstoreBlobStore(path / "blobs"),
-    "directory without memory": lambda path: ObstoreBlobStore(path / "blobs", memory_bytes=0),
+    "directory": lambda path: DirectoryBlobStore(path / "blobs"),
+    "directory without memory": lambda path: DirectoryBlobStore(path / "blobs", memory_bytes=0),
 }
 
 

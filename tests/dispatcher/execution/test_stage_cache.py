@@ -1,10 +1,9 @@
 import asyncio
-from collections.abc import Sequence
 
 import pytest
 
 from dispatcher.execution.pieces import Piece
-from dispatcher.execution.stage_cache import StageCache
+from dispatcher.execution.stage_cache import Home, Known, StageCache
 from step_app.contract.limits import MAX_KEPT_BYTES
 from step_app.contract.pictures import RAW_MEDIA_TYPE
 from tests.dispatcher.waiting import turns
@@ -20,13 +19,16 @@ def make(cache: StageCache, lineage: str, *pieces: Piece) -> None:
     cache.land(lineage, pieces or (piece(lineage.encode()),))
 
 
-async def found(cache: StageCache, *lineages: str | None) -> tuple[int, Sequence[Piece]] | None:
+async def found(cache: StageCache, *lineages: str | None) -> tuple[int, Known] | None:
     async with asyncio.timeout(5):
         return await cache.find(lineages)
 
 
-def bodies(answer: tuple[int, Sequence[Piece]] | None) -> list[bytes] | None:
-    return None if answer is None else [one.image for one in answer[1]]
+def bodies(answer: tuple[int, Known] | None) -> list[bytes] | None:
+    if answer is None:
+        return None
+    assert not isinstance(answer[1], Home)
+    return [one.image for one in answer[1]]
 
 
 # What is kept
@@ -193,3 +195,34 @@ async def test_a_flight_that_fails_leaves_what_was_kept_before() -> None:
     cache.take_off(["a"])
     cache.land("a", None)
     assert bodies(await found(cache, "a")) == [b"a"]
+
+
+# What is kept elsewhere
+
+
+async def test_where_a_picture_was_made_is_found_like_the_picture() -> None:
+    cache = StageCache()
+    home = Home("http://127.0.0.1:5000")
+    cache.take_off(["a"])
+    waiting = asyncio.create_task(found(cache, "a", "b"))
+    await turns(3)
+    cache.land("a", home)
+    assert await waiting == await found(cache, "a", "b") == (0, home)
+
+
+async def test_the_longest_beginning_goes_before_a_picture_that_is_here() -> None:
+    cache = StageCache()
+    make(cache, "a")
+    cache.take_off(["b"])
+    cache.land("b", Home("http://127.0.0.1:5000"))
+    assert await found(cache, "a", "b") == (1, Home("http://127.0.0.1:5000"))
+
+
+async def test_places_take_space_too_and_are_bounded() -> None:
+    cache = StageCache(max_bytes=10_000)
+    for number in range(1000):
+        cache.take_off([str(number)])
+        cache.land(str(number), Home("http://127.0.0.1:5000"))
+    assert cache.total_bytes() <= 10_000
+    assert await found(cache, "999") is not None
+    assert await found(cache, "0") is None

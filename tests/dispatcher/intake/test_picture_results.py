@@ -13,7 +13,7 @@ import pytest
 
 from dispatcher.blobs.base import BlobMissingError, BlobStore
 from dispatcher.blobs.memory import MemoryBlobStore
-from dispatcher.blobs.store import ObstoreBlobStore
+from dispatcher.blobs.directory import DirectoryBlobStore
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.submission import SubmitOptions
 from dispatcher.jobs import Job, Output
@@ -25,7 +25,7 @@ from tests.dispatcher.waiting import turns, until
 
 BACKENDS: dict[str, Callable[[Path], BlobStore]] = {
     "memory": lambda _: MemoryBlobStore(),
-    "directory": lambda path: ObstoreBlobStore(path / "blobs"),
+    "directory": lambda path: DirectoryBlobStore(path / "blobs"),
 }
 PICTURE = b"koala, blurred"
 

@@ -122,11 +122,11 @@ def pictures_reply(pictures: PictureReply, *, status: int = 200) -> ItemReply:
 
 
 @pytest.mark.parametrize("media_type", ["image/jpeg", "image/png", "image/tiff", RAW_MEDIA_TYPE])
-def test_pictures_are_read_with_their_times_and_those_in_between(media_type: str) -> None:
+def test_pictures_are_read_with_their_times_and_what_was_done_before(media_type: str) -> None:
     sent = PictureReply(
         pictures=[picture(media_type), picture(media_type, width=1)],
         timings_s=[0.0, 1.5],
-        kept=[[picture(RAW_MEDIA_TYPE)], []],
+        reused=1,
     )
     assert read_reply(pictures_reply(sent)) == sent
 
@@ -165,7 +165,7 @@ def test_no_picture_at_all_is_no_answer() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_damaged_pictures_are_no_answer_and_no_crash(seed: int) -> None:
     dice = random.Random(seed)
-    sent = framed(PictureReply([picture(), picture()], [0.1], [[picture()]]))
+    sent = framed(PictureReply([picture(), picture()], [0.1, 0.2], reused=1))
     for cut in range(len(sent)):
         with pytest.raises(InvalidResponseError):
             read_reply(reply(sent[:cut], content_type=PICTURES_MEDIA_TYPE))
@@ -177,6 +177,12 @@ def test_damaged_pictures_are_no_answer_and_no_crash(seed: int) -> None:
             read_reply(reply(bytes(damaged), content_type=PICTURES_MEDIA_TYPE))
         except InvalidResponseError:
             continue
+
+
+@pytest.mark.parametrize("reused", [-1, 3, 10**9])
+def test_more_operations_done_before_than_there_are_is_no_answer(reused: int) -> None:
+    with pytest.raises(InvalidResponseError):
+        read_reply(pictures_reply(PictureReply([picture()], [0.1, 0.2], reused=reused)))
 
 
 @pytest.mark.parametrize("status", [422, 500])

@@ -24,8 +24,8 @@ def replica(
     )
 
 
-def chosen(*replicas: Replica, avoid: tuple[str, ...] = ()) -> str | None:
-    found = choose_replica(replicas, avoid=avoid)
+def chosen(*replicas: Replica, avoid: tuple[str, ...] = (), prefer: str = "") -> str | None:
+    found = choose_replica(replicas, avoid=avoid, prefer=prefer)
     return None if found is None else found.url
 
 
@@ -54,6 +54,22 @@ def test_only_a_ready_replica_gets_work() -> None:
     ejected = replica("b", state=ReplicaState.EJECTED)
     assert chosen(starting, ejected) is None
     assert chosen(starting, ejected, replica("c", ongoing=7)) == "c"
+
+
+def test_one_that_has_done_part_of_the_work_is_preferred_while_it_has_room() -> None:
+    assert chosen(replica("a"), replica("b", ongoing=7), prefer="b") == "b"
+    assert chosen(replica("a"), replica("b", ongoing=8), prefer="b") == "a"
+
+
+def test_a_preferred_one_that_is_not_there_or_not_ready_makes_no_difference() -> None:
+    gone = replica("b", state=ReplicaState.EJECTED)
+    assert chosen(replica("a", ongoing=1), replica("c"), prefer="b") == "c"
+    assert chosen(replica("a", ongoing=1), gone, replica("c"), prefer="b") == "c"
+
+
+def test_a_preferred_one_that_failed_the_item_before_is_avoided() -> None:
+    assert chosen(replica("a"), replica("b"), avoid=("b",), prefer="b") == "a"
+    assert chosen(replica("b"), avoid=("b",), prefer="b") == "b", "unless there is no other"
 
 
 def test_a_replica_has_room_for_one_batch_in_work_and_one_that_is_next() -> None:

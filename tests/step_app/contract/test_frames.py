@@ -22,7 +22,7 @@ ITEMS = [
     BatchItem(id="a", filename="koala.jpg", image=b"\xff\xd8 one", params={"top_k": 3}),
     BatchItem(id="b", filename="", image=b"", output="image/png", tile=Tile(2, 7)),
     BatchItem(id="c", filename='r\u00e9s "\u732b".png\n', image=bytes(range(256)) * 40),
-    BatchItem(id="d", filename="d", image=b"d", keep=True, as_is=True),
+    BatchItem(id="d", filename="d", image=b"d", lineage="3a7b#1", as_is=True),
 ]
 REPLY = BatchReply(
     revision="r1",
@@ -32,7 +32,7 @@ REPLY = BatchReply(
     ],
 )
 
-ASKED_FOR: dict[str, Any] = {"output": "", "tile": None, "keep": False, "as_is": False}
+ASKED_FOR: dict[str, Any] = {"output": "", "tile": None, "lineage": "", "as_is": False}
 """What an image on its way says of the result that is wanted, when it wants nothing special."""
 SIZES_THAT_ARE_NONE = ["-1", "1e400", "-1e400", "NaN", "null", '"x"', "[]", "{}", "9" * 30]
 HEADERS_THAT_ARE_NONE = [
@@ -110,7 +110,7 @@ def test_random_batches_come_back_as_they_were_sent(seed: int) -> None:
             image=rng.randbytes(rng.randrange(2000)),
             params={"top_k": rng.randrange(1000), "nested": [None, {"x": rng.random()}]},
             tile=rng.choice([None, Tile(rng.randrange(64), 64)]),
-            keep=rng.random() < 0.5,
+            lineage=rng.choice(["", rng.randbytes(32).hex(), "\u732b\n#|"]),
             as_is=rng.random() < 0.5,
         )
         for number in range(rng.randrange(1, 12))
@@ -157,6 +157,12 @@ def test_params_that_are_no_mapping_are_refused(params: Any) -> None:
 def test_a_tile_that_is_no_pair_of_numbers_is_refused(tile: Any) -> None:
     with pytest.raises(ContractError):
         decode_batch(frame(item_header(tile=tile)))
+
+
+@pytest.mark.parametrize("lineage", [None, 3, True, [], ["a"], {}])
+def test_a_lineage_that_is_no_text_names_no_image(lineage: Any) -> None:
+    with pytest.raises(ContractError):
+        decode_batch(frame(item_header(lineage=lineage)))
 
 
 @pytest.mark.parametrize("missing", ["id", "status", "content_type", "size", "duration_s"])

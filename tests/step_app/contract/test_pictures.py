@@ -20,8 +20,8 @@ from step_app.contract.pictures import (
 KOALA = Picture("image/png", 3, 2, b"\x89PNG koala", {"timings": [{"kernel_s": 0.5}]})
 LEFT = Picture(RAW_MEDIA_TYPE, 1, 2, b"P5\n1 2\n255\nab")
 RIGHT = Picture(RAW_MEDIA_TYPE, 2, 2, b"")
-WHOLE = PictureReply([KOALA], timings_s=[0.25], kept=[])
-KEPT = PictureReply([LEFT, RIGHT], timings_s=[0.1, 0.2, 0.3], kept=[[KOALA], [], [LEFT, RIGHT]])
+WHOLE = PictureReply([KOALA], timings_s=[0.25])
+PIECES = PictureReply([LEFT, RIGHT], timings_s=[0.0, 0.0, 0.3], reused=2)
 
 
 def framed(reply: PictureReply) -> bytes:
@@ -38,10 +38,10 @@ def header(*, item: dict[str, Any] | None = None, **changes: Any) -> dict[str, A
     entry = {"media_type": "image/png", "width": 1, "height": 1, "size": 0, "data": {}}
     entry |= item or {}
     items = [{k: v for k, v in entry.items() if v is not ...}]
-    return {"groups": [1], "timings_s": [0.1], "items": items, **changes}
+    return {"timings_s": [0.1], "reused": 0, "items": items, **changes}
 
 
-@pytest.mark.parametrize("reply", [WHOLE, KEPT], ids=["one picture", "pieces and what was kept"])
+@pytest.mark.parametrize("reply", [WHOLE, PIECES], ids=["one picture", "pieces, partly reused"])
 def test_a_result_comes_back_as_it_was_sent(reply: PictureReply) -> None:
     assert decode_pictures(framed(reply)) == reply
 
@@ -50,23 +50,18 @@ def test_a_result_comes_back_as_it_was_sent(reply: PictureReply) -> None:
 def test_random_results_come_back_as_they_were_sent(seed: int) -> None:
     rng = random.Random(seed)
 
-    def group(least: int) -> list[Picture]:
-        return [
-            Picture(
-                rng.choice(sorted(EXTENSIONS)),
-                rng.randrange(1, 20_000),
-                rng.randrange(1, 20_000),
-                rng.randbytes(rng.randrange(500)),
-                rng.choice([{}, {"x": [None, "\u732b"]}]),
-            )
-            for _ in range(rng.randrange(least, 5))
-        ]
-
-    reply = PictureReply(
-        group(1),
-        timings_s=[rng.random() for _ in range(rng.randrange(4))],
-        kept=[group(0) for _ in range(rng.randrange(4))],
-    )
+    pictures = [
+        Picture(
+            rng.choice(sorted(EXTENSIONS)),
+            rng.randrange(1, 20_000),
+            rng.randrange(1, 20_000),
+            rng.randbytes(rng.randrange(500)),
+            rng.choice([{}, {"x": [None, "\u732b"]}]),
+        )
+        for _ in range(rng.randrange(1, 5))
+    ]
+    timings_s = [rng.random() for _ in range(rng.randrange(4))]
+    reply = PictureReply(pictures, timings_s, reused=rng.randrange(max(1, len(timings_s))))
     assert decode_pictures(framed(reply)) == reply
 
 
@@ -76,18 +71,24 @@ def test_a_picture_without_one_of_its_fields_is_refused(missing: str) -> None:
         decode_pictures(frame(header(item={missing: ...})))
 
 
-@pytest.mark.parametrize("missing", ["groups", "timings_s", "items"])
+@pytest.mark.parametrize("missing", ["timings_s", "reused", "items"])
 def test_a_result_without_one_of_its_fields_is_refused(missing: str) -> None:
     with pytest.raises(ContractError):
         decode_pictures(frame({k: v for k, v in header().items() if k != missing}))
 
 
 @pytest.mark.parametrize(
-    "groups", [[], [0], [0, 1], [2], [1, 1], [2, -1], [-1, 2], None, 3, [None], ["x"], [[1]]]
+    "reused", [-1, 3, None, "x", [], [1], {}, float("inf"), float("-inf"), float("nan"), 10**400]
 )
-def test_groups_that_do_not_add_up_to_the_pictures_are_refused(groups: Any) -> None:
+def test_a_number_of_reused_operations_that_cannot_be_is_refused(reused: Any) -> None:
     with pytest.raises(ContractError):
-        decode_pictures(frame(header(groups=groups)))
+        decode_pictures(frame(header(timings_s=[0.1, 0.2], reused=reused)))
+
+
+def test_a_result_of_no_operation_reuses_none() -> None:
+    assert decode_pictures(frame(header(timings_s=[]))).reused == 0
+    with pytest.raises(ContractError):
+        decode_pictures(frame(header(timings_s=[], reused=1)))
 
 
 @pytest.mark.parametrize(
@@ -116,11 +117,11 @@ def test_a_result_without_pictures_is_none() -> None:
     with pytest.raises(ContractError):
         decode_pictures(framed(PictureReply([], timings_s=[])))
     with pytest.raises(ContractError):
-        decode_pictures(framed(PictureReply([], timings_s=[], kept=[[KOALA]])))
+        decode_pictures(framed(PictureReply([], timings_s=[0.0, 0.1], reused=1)))
 
 
 def test_a_result_cut_at_any_byte_is_refused() -> None:
-    whole = framed(KEPT)
+    whole = framed(PIECES)
     for length in range(len(whole)):
         with pytest.raises(ContractError):
             decode_pictures(whole[:length])
@@ -129,7 +130,7 @@ def test_a_result_cut_at_any_byte_is_refused() -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_mutated_results_raise_contract_errors_only(seed: int) -> None:
     rng = random.Random(seed)
-    whole = framed(KEPT)
+    whole = framed(PIECES)
     for _ in range(300):
         mutated = bytearray(whole)
         for _ in range(rng.randrange(1, 6)):
