@@ -13,12 +13,20 @@ from starlette.types import Lifespan
 from step_app.answers import (
     PROBLEM_MEDIA_TYPE,
     dump,
+    item_reply,
     json_answer,
     json_document,
     problem,
 )
-from step_app.batch_door import MAX_BATCH_BYTES, BatchDoor
-from step_app.contract.limits import MAX_IMAGE_BYTES
+from step_app.contract.frames import (
+    BATCH_MEDIA_TYPE,
+    BatchItem,
+    BatchReply,
+    ContractError,
+    decode_batch,
+    encode_reply,
+)
+from step_app.contract.limits import MAX_IMAGE_BYTES, MAX_REPLY_BYTES
 from step_app.errors import (
     InvalidRequestError,
     MissingImageError,
@@ -48,14 +56,13 @@ class _CappedRequest(Request):
 class _CappedBatchRequest(_CappedRequest):
     """One from a dispatcher or from the step before: pixels are larger than files."""
 
-    limit_bytes = MAX_BATCH_BYTES
+    limit_bytes = MAX_REPLY_BYTES
 
 
 def create_app(replica: Replica, *, on_failure: Callable[[], None]) -> FastAPI:
     """Build the application of one replica; ``on_failure`` is called when it can never start."""
     chain = ChainRunner(replica)
     app = FastAPI(title="Conveyor step replica", lifespan=_lifespan(replica, chain, on_failure))
-    app.add_middleware(BatchDoor, replica=replica)
     app.add_exception_handler(StepError, _answer_step_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     _add_work_routes(app, replica, chain)
@@ -99,6 +106,31 @@ def _add_work_routes(app: FastAPI, replica: Replica, chain: ChainRunner) -> None
         capped = _CappedBatchRequest if visit.is_forwarded else _CappedRequest
         filename, image = await _read_image(capped(request.scope, request.receive))
         return await chain.run(image, filename=filename, visit=visit)
+
+    @app.post("/process_batch")
+    async def process_batch(request: Request) -> Response:
+        """Run this step on several images; each is answered alone, in order."""
+        step, runner = replica.require()
+        body = await _CappedBatchRequest(request.scope, request.receive).body()
+        try:
+            items = decode_batch(body)
+        except ContractError as exc:
+            raise InvalidRequestError(str(exc)) from exc
+        results = await asyncio.gather(*(runner.submit(_request(item)) for item in items))
+        replies = [item_reply(item, result) for item, result in zip(items, results, strict=True)]
+        reply = encode_reply(BatchReply(revision=step.revision, items=replies))
+        return Response(reply, media_type=BATCH_MEDIA_TYPE)
+
+
+def _request(item: BatchItem) -> StepRequest:
+    return StepRequest(
+        image=item.image,
+        params=item.params,
+        output=item.output,
+        tile=item.tile,
+        lineage=item.lineage,
+        as_is=item.as_is,
+    )
 
 
 def _add_probe_routes(app: FastAPI, replica: Replica) -> None:

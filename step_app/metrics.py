@@ -107,7 +107,12 @@ class GrayscaleMetrics:
             if self._is_meant(request):
                 self.failures.inc()
             return
-        kernels_s = _kernel_times_s(outcome) if isinstance(outcome, PictureOutput) else ()
+        if not isinstance(outcome, PictureOutput):
+            return
+        reused = outcome.reply.reused
+        if reused and not self._is_meant(request, reused=reused):
+            return  # an earlier chain's conversion, which was counted then
+        kernels_s = _kernel_times_s(outcome)
         if not kernels_s:
             return
         self.queue_wait.observe(waited_s)
@@ -117,7 +122,7 @@ class GrayscaleMetrics:
             self._has_converted = True
             self.startup.set(_process_age_s())
 
-    def _is_meant(self, request: StepRequest) -> bool:
+    def _is_meant(self, request: StepRequest, *, reused: int = 0) -> bool:
         if request.as_is:
             return False
         if self._is_always_meant:
@@ -126,7 +131,7 @@ class GrayscaleMetrics:
         # The request may be the one that failed because this is not what it should be.
         return isinstance(operations, list) and any(
             isinstance(operation, list) and operation[:1] == [_GRAYSCALE]
-            for operation in operations
+            for operation in operations[reused:]
         )
 
 

@@ -54,7 +54,7 @@ class Step(Protocol):
     """One loaded step.
 
     ``prepare`` and ``run`` are called on different threads, each on one thread at a time for
-    ``run`` and possibly several for ``prepare``; neither keeps state between calls.
+    ``run`` and possibly several for ``prepare``; what either remembers never changes an answer.
     """
 
     @property

@@ -96,6 +96,20 @@ def test_pieces_of_one_conversion_count_it_once_and_conversions_of_pieces_each()
     assert said(metrics)["grayscale_queue_wait_seconds_count"] == 2
 
 
+async def test_a_conversion_that_other_chains_share_is_counted_once() -> None:
+    async with serving(Replica(StepConfig("p", "0", "operations", {}), Settings())) as client:
+        for number, operations in enumerate(([GREY, EDGES], [GREY, EDGES], [GREY, ["blur", {}]])):
+            item = BatchItem(str(number), "", koala(), chain(*operations), lineage="koala")
+            assert (await send_batch(client, item))[0].status == 200
+        once = values((await client.get("/metrics")).text)
+        again = BatchItem("n", "", koala(), chain(GREY, GREY, EDGES), lineage="koala")
+        assert (await send_batch(client, again))[0].status == 200
+        twice = values((await client.get("/metrics")).text)
+    assert once["grayscale_process_seconds_count"] == 1
+    assert once["grayscale_queue_wait_seconds_count"] == 1
+    assert twice["grayscale_process_seconds_count"] == 2
+
+
 def test_pictures_that_were_not_converted_are_not_counted() -> None:
     metrics = StepMetrics("operations")
     note(metrics, made([], []), params=chain(EDGES))

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from dispatcher.blobs.memory import MemoryBlobStore
+from dispatcher.errors import StorageFullError
 from dispatcher.jobs import Job, JobState, OperationSpec
 from dispatcher.pipelines.operations import OPERATIONS_PIPELINE
 from dispatcher.pools.client import ReplicaClient
@@ -195,13 +196,14 @@ async def test_a_chain_whose_pool_is_gone_fails(client: ReplicaClient, step_type
 
 
 class FullBlobs(MemoryBlobStore):
-    """A store whose disk is full after so many bytes."""
+    """A store that is full after so many bytes."""
 
     room = 0
+    fault: Exception = StorageFullError()
 
     async def put(self, digest: str, data: bytes) -> None:
         if self.total_bytes() + len(data) > self.room:
-            raise OSError("no space left on device")
+            raise self.fault
         await super().put(digest, data)
 
 
@@ -209,7 +211,19 @@ async def test_of_a_split_that_does_not_fit_no_piece_is_kept(client: ReplicaClie
     blobs = FullBlobs()
     async with belt(client, pictures.paint, pipeline=operations_pipeline(), blobs=blobs) as line:
         blobs.room = len(IMAGE) + 3 * len(b"koala|split#0")
-        with pytest.raises(OSError, match="no space"):
+        job = await run_chain(line, bare("split"))
+        assert job.error is not None
+        assert (job.state, job.error.code) == (JobState.FAILED, "storage_full")
+        assert [run.type for run in job.stages] == ["split"]
+        assert (job.outputs, blobs.total_bytes()) == ((), 0)
+
+
+async def test_a_store_that_breaks_between_two_pieces_keeps_none(client: ReplicaClient) -> None:
+    blobs = FullBlobs()
+    blobs.fault = OSError("the disk is gone")
+    async with belt(client, pictures.paint, pipeline=operations_pipeline(), blobs=blobs) as line:
+        blobs.room = len(IMAGE) + 3 * len(b"koala|split#0")
+        with pytest.raises(OSError, match="the disk is gone"):
             await run_chain(line, bare("split"))
         assert blobs.total_bytes() == 0
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.blobs.base import BlobMissingError, BlobStore
-from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.blobs.directory import DirectoryBlobStore
+from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.submission import SubmitOptions
 from dispatcher.jobs import Job, Output
