@@ -10,7 +10,6 @@ from dispatcher.blobs.base import BlobStore
 from dispatcher.blobs.directory import DirectoryBlobStore
 from dispatcher.errors import StartupError
 from dispatcher.execution.attempts import Attempts
-from dispatcher.execution.budget import ByteBudget
 from dispatcher.execution.collector import Collector
 from dispatcher.execution.consumer import Consumer
 from dispatcher.execution.executor import Executor
@@ -114,7 +113,6 @@ def build_services(settings: Settings) -> Services:
         blobs=blobs,
         attempts=Attempts(pools=pools, policy=RetryPolicy(), jitter=random.Random()),
         cache=StageCache(),
-        budget=ByteBudget(),
     )
     consumer = Consumer(
         queue=queue,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-MAX_BYTES_IN_WORK: Final = 384 * 1024 * 1024
+MAX_BYTES_IN_WORK: Final = 256 * 1024 * 1024
 BYTES_PER_PIXEL: Final = 4
 """A picture as it was sent, and its pixels between two stages."""
 

@@ -70,6 +70,8 @@ class Consumer:
                 lanes = [lane for lane in self._queue.lanes() if self._has_room(lane)]
                 lease = await self._queue.reserve(lanes)
                 if lease is None:
+                    if announcing.done():
+                        await announcing  # raises why it ended
                     await self._wait_for_change()
                     continue
                 task = asyncio.create_task(self._carry(lease))

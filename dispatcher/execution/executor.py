@@ -2,14 +2,16 @@
 
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from dispatcher.blobs.base import BlobMissingError, BlobStore
 from dispatcher.errors import StorageFullError, UnknownPipelineError
 from dispatcher.execution.attempts import Attempts, GaveUpError
-from dispatcher.execution.budget import BYTES_PER_PIXEL, ByteBudget
+from dispatcher.execution.budget import BYTES_PER_PIXEL, MAX_BYTES_IN_WORK, ByteBudget
 from dispatcher.execution.pieces import Piece
 from dispatcher.execution.plan import Segment, plan
 from dispatcher.execution.segments import SegmentRunner, merge_runs, one_revision
@@ -44,17 +46,20 @@ class Executor:
         blobs: BlobStore,
         attempts: Attempts,
         cache: StageCache,
-        budget: ByteBudget,
+        max_bytes_in_work: int = MAX_BYTES_IN_WORK,
     ) -> None:
         self._pipelines = pipelines
         self._blobs = blobs
         self._attempts = attempts
         self._cache = cache
-        self._budget = budget
+        self._budgets: defaultdict[str, ByteBudget] = defaultdict(
+            partial(ByteBudget, max_bytes_in_work)
+        )
+        """One for each pipeline: one whose replicas are gone must not hold up the others."""
 
     async def run(self, job: Job) -> Job:
         """Return the job as it ended, completed or failed; its pictures are kept."""
-        async with self._budget.spend(job.width * job.height * BYTES_PER_PIXEL):
+        async with self._budgets[job.pipeline_id].spend(job.width * job.height * BYTES_PER_PIXEL):
             return await self._run(job)
 
     async def _run(self, job: Job) -> Job:

@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dispatcher.blobs.base import BlobStore
-from dispatcher.errors import DrainingError, OverloadedError, RequestError
+from dispatcher.errors import (
+    DrainingError,
+    OverloadedError,
+    RequestError,
+    UnknownPipelineError,
+)
 from dispatcher.intake.admission import MIN_RETRY_AFTER_S, admit, retry_after_s
 from dispatcher.intake.cache import CachedResult, ResultCache
 from dispatcher.intake.coalescing import Coalescing, Flight
@@ -16,6 +21,7 @@ from dispatcher.intake.sniffing import ImageKind, sniff
 from dispatcher.intake.upload import Upload
 from dispatcher.jobs import Job, JobState, OperationSpec
 from dispatcher.pipelines.model import Pipeline
+from dispatcher.pipelines.operations import OPERATIONS_PIPELINE
 from dispatcher.pipelines.overrides import Overrides, parse_overrides, with_tiles
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.queues.base import JobQueue, QueueFullError
@@ -68,6 +74,8 @@ class Intake:
         """
         self.check_open()
         pipeline = self._pipelines.get(options.pipeline)
+        if pipeline.id == OPERATIONS_PIPELINE:
+            raise UnknownPipelineError("Operations are sent to POST /process.")
         overrides = parse_overrides(options.params, pipeline)
         if options.tiles is not None:
             overrides = with_tiles(overrides, pipeline, options.tiles)

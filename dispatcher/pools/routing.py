@@ -1,8 +1,12 @@
 """Who gets the next item: a pure decision."""
 
 from collections.abc import Collection, Iterable
+from typing import Final
 
 from dispatcher.pools.replica import Replica
+
+_PREFERENCE: Final = 4
+"""Items that a preferred replica may have on hand beyond those of the idlest."""
 
 
 def choose_replica(
@@ -12,7 +16,7 @@ def choose_replica(
 
     Among equals the one that has answered faster wins. Replicas in ``avoid``, by URL, have
     failed this item before: they get it only when no other is ready. The one to ``prefer`` has
-    done part of the work already: it gets the item while it has room.
+    done part of the work already: it gets the item unless it has much more to do than another.
 
     Returns:
         None when no replica that may have it has room at the moment.
@@ -20,8 +24,11 @@ def choose_replica(
     ready = [replica for replica in replicas if replica.is_ready]
     preferred = [replica for replica in ready if replica.url not in avoid]
     with_room = [replica for replica in preferred or ready if replica.room > 0]
-    favourite = next((replica for replica in with_room if replica.url == prefer), None)
-    return favourite or min(with_room, key=_load, default=None)
+    idlest = min(with_room, key=_load, default=None)
+    for replica in with_room:
+        if idlest and replica.url == prefer and replica.ongoing - idlest.ongoing <= _PREFERENCE:
+            return replica
+    return idlest
 
 
 def _load(replica: Replica) -> tuple[int, float, int]:

@@ -12,7 +12,6 @@ from typing import Any
 from dispatcher.blobs.base import BlobStore
 from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.execution.attempts import Attempts
-from dispatcher.execution.budget import ByteBudget
 from dispatcher.execution.executor import Executor
 from dispatcher.execution.retry import RetryPolicy
 from dispatcher.execution.stage_cache import StageCache
@@ -51,7 +50,6 @@ class Belt:
                 jitter=random.Random(1),
             ),
             cache=self.cache,
-            budget=ByteBudget(),
         )
 
     async def run(self, *, image: bytes = IMAGE, **changes: Any) -> Job:
