@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from starlette.routing import Route
@@ -19,7 +20,7 @@ from dispatcher.api.jobs import MAX_WAIT_S
 from dispatcher.blobs.base import BlobStore
 from dispatcher.errors import GoneError, MalformedMultipartError, NotFoundError
 from dispatcher.intake.batch_form import read_batch_form
-from dispatcher.intake.batches import BatchIntake
+from dispatcher.intake.batches import BatchIntake, BatchInTransit
 from dispatcher.jobs import Batch, JobState
 from dispatcher.results.base import ResultStore
 
@@ -46,8 +47,14 @@ class ProcessEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         read_query(scope, allowed=frozenset())
-        form = await read_batch_form(_headers(scope), receive, blobs=self._blobs)
-        batch = await self._intake.submit(form)
+        transit = BatchInTransit()
+        form = await read_batch_form(
+            _headers(scope),
+            receive,
+            blobs=self._blobs,
+            on_files=partial(self._intake.advance, transit),
+        )
+        batch = await self._intake.submit(form, transit)
         contents = await load_contents(self._results, batch)
         await send_json(send, 202, {**_links(batch), "requests": _tickets(contents)})
 

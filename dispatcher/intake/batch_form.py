@@ -4,7 +4,7 @@ So memory stays flat however many files there are, and a bad ``actions`` field i
 the files that follow it were read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +43,8 @@ MAX_JOBS: Final = 1000
 """Files times actions."""
 MAX_PICTURES: Final = 10_000
 """Pictures made of one request: what lists them all stays short enough to be sent at once."""
+FILES_AT_ONCE: Final = 16
+"""Files that are acted upon together while others arrive."""
 MAX_BODY_BYTES: Final = 2 * 1024**3
 MAX_OVERHEAD_BYTES: Final = 4 * 1024**2
 """What belongs to no part's content: boundaries, headers, preamble, epilogue."""
@@ -83,8 +85,16 @@ class BatchForm:
         await _release(self.files, blobs)
 
 
+OnFiles = Callable[[BatchForm], Awaitable[None]]
+"""Called with what a form has brought so far."""
+
+
 async def read_batch_form(
-    headers: Mapping[bytes, bytes], receive: Receive, *, blobs: BlobStore
+    headers: Mapping[bytes, bytes],
+    receive: Receive,
+    *,
+    blobs: BlobStore,
+    on_files: OnFiles | None = None,
 ) -> BatchForm:
     """Read a form to its end.
 
@@ -92,6 +102,7 @@ async def read_batch_form(
         headers: of the request, names in lower case.
         receive: ASGI's receive callable.
         blobs: where images are put.
+        on_files: called now and then while files arrive, where the actions came before them.
 
     Raises:
         RequestError: it is not one that is taken, or broke off; nothing of it is kept.
@@ -102,9 +113,13 @@ async def read_batch_form(
     if content_type.partition(b";")[0].strip().lower() != b"multipart/form-data":
         raise UnsupportedMediaTypeError("Send multipart/form-data with actions and files.")
     reader = BatchFormReader(content_type, blobs=blobs)
+    told = 0
     try:
         async for chunk in body_chunks(headers, receive, limit_bytes=MAX_BODY_BYTES):
             await reader.feed(chunk)
+            if on_files is not None and reader.is_ordered and reader.files - told >= FILES_AT_ONCE:
+                told = reader.files
+                await on_files(reader.so_far(seal=True))
         return reader.finish()
     except BaseException:  # also when the request is cancelled
         await reader.release()
@@ -125,6 +140,10 @@ class BatchFormReader:
         self._actions: list[Actions] = []
         self._action_fields = 0
         self._use_cache: bool | None = None
+        self._is_sealed = False
+        """Whether files were acted upon, so that it is too late for other fields."""
+        self.is_ordered = False
+        """Whether the actions came before the first file."""
         self._field = ""
         self._target: ImagePart | bytearray = bytearray()
         self._parts = 0
@@ -169,6 +188,16 @@ class BatchFormReader:
             raise MissingFieldError("The form has no field actions.")
         if not self._files:
             raise MissingFieldError("The form has no file field files.")
+        return self.so_far()
+
+    @property
+    def files(self) -> int:
+        """Return how many files were read."""
+        return len(self._files)
+
+    def so_far(self, *, seal: bool = False) -> BatchForm:
+        """Return what was read; once it is sealed, nothing but files may follow."""
+        self._is_sealed = self._is_sealed or seal
         use_cache = True if self._use_cache is None else self._use_cache
         return BatchForm(tuple(self._files), tuple(self._actions), use_cache)
 
@@ -192,6 +221,8 @@ class BatchFormReader:
             raise WrongFieldKindError(f"{self._field} must be {wanted}.")
         if self._field == "cache" and self._use_cache is not None:
             raise DuplicateFieldError("The field cache was sent twice.")
+        if self._is_sealed and self._field != "files":
+            raise InvalidValueError(f"{self._field} must come before the files.")
         self._target = bytearray()
         if self._field == "files":
             self._target = ImagePart(max_bytes=MAX_IMAGE_BYTES)
@@ -238,6 +269,7 @@ class BatchFormReader:
         except UnicodeDecodeError as exc:
             raise InvalidParamsError(f"{where} is not UTF-8.") from exc
         self._actions += parse_actions(decoded, where=where)
+        self.is_ordered = self.is_ordered or not self._files
         if len(self._actions) > MAX_ACTIONS:
             raise InvalidParamsError(f"{where}: at most {MAX_ACTIONS} are taken in all.")
 

@@ -1,9 +1,14 @@
-"""From a form with many files to one batch of jobs: all of it accepted, or nothing."""
+"""From a form with many files to one batch of jobs: all of it accepted, or nothing.
+
+Work begins while the form is still arriving, so that replicas do not wait for the last file. A
+batch is admitted with its first files. Should its form break off later, nobody was promised
+anything: what was begun runs out and is forgotten.
+"""
 
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from dispatcher.blobs.base import BlobStore
@@ -51,6 +56,16 @@ class _Leading:
     """None when it was to be computed anew, so that nobody may follow."""
 
 
+@dataclass(slots=True)
+class BatchInTransit:
+    """A batch whose files are arriving."""
+
+    wanted: list[_Wanted] = field(default_factory=list)
+    """File by file, under each of the actions."""
+    files: int = 0
+    queued: set[str] = field(default_factory=set)
+
+
 class BatchIntake:
     """Accepts batches."""
 
@@ -73,7 +88,25 @@ class BatchIntake:
         self._coalescing = coalescing
         self._figures = figures
 
-    async def submit(self, form: BatchForm) -> Batch:
+    async def advance(self, transit: BatchInTransit, form: BatchForm) -> None:
+        """Queue the files of a form that have arrived since the last call.
+
+        Raises:
+            RequestError: they were not admitted, and nothing that was asked for now is queued.
+        """
+        if not transit.files:
+            self._intake.check_open()
+        plans = [self._plan(actions) for actions in form.actions]
+        new = [
+            _wanted(file, plan, form) for file, plan in product(form.files[transit.files :], plans)
+        ]
+        leading = self._choose_leaders(new, use_cache=form.use_cache)
+        await self._queue(leading, is_admitted=bool(transit.queued))
+        transit.files = len(form.files)
+        transit.wanted += new
+        transit.queued |= {leader.job.id for leader in leading}
+
+    async def submit(self, form: BatchForm, transit: BatchInTransit | None = None) -> Batch:
         """Accept a batch; the form's holds on its images are the batch's from then on.
 
         Returns:
@@ -84,27 +117,22 @@ class BatchIntake:
             RequestError: it was not accepted, and nothing of it is kept.
         """
         try:
-            return await self._submit(form)
+            return await self._submit(form, transit or BatchInTransit())
         except BaseException:  # also when the request is cancelled
             await form.release(self._blobs)
             raise
 
-    async def _submit(self, form: BatchForm) -> Batch:
-        self._intake.check_open()
-        plans = [self._plan(actions) for actions in form.actions]
-        all_wanted = [_wanted(file, plan, form) for file, plan in product(form.files, plans)]
-        leading = self._choose_leaders(all_wanted, use_cache=form.use_cache)
-        await self._queue(leading)
-        queued = {leader.job.id for leader in leading}
-        for wanted in all_wanted:
-            if wanted.job.id not in queued:
+    async def _submit(self, form: BatchForm, transit: BatchInTransit) -> Batch:
+        await self.advance(transit, form)
+        for wanted in transit.wanted:
+            if wanted.job.id not in transit.queued:
                 await self._accept(wanted)
         batch = Batch(
             id=str(uuid.uuid4()),
             created_at=time.time(),
             files=tuple(
-                _sent_file(wanted, is_first=number % len(plans) == 0)
-                for number, wanted in enumerate(all_wanted)
+                _sent_file(wanted, is_first=number % len(form.actions) == 0)
+                for number, wanted in enumerate(transit.wanted)
             ),
         )
         await self._results.add_batch(batch)
@@ -138,18 +166,20 @@ class BatchIntake:
         is_cached = self._cache.get(wanted.job.result_key) is not None
         return is_cached or self._coalescing.find(wanted.key) is not None
 
-    async def _queue(self, leading: Sequence[_Leading]) -> None:
+    async def _queue(self, leading: Sequence[_Leading], *, is_admitted: bool) -> None:
         """Queue jobs: all of them, or none and whoever follows them is refused."""
         if not leading:
             return
         held: list[str] = []
         try:
-            self._intake.admit()
+            if not is_admitted:
+                self._intake.admit()
             for leader in leading:
                 # Until it is settled; the batch's own hold may end earlier or later.
                 self._blobs.hold(leader.job.digest)
                 held.append(leader.job.digest)
-            await self._intake.enqueue([leader.job for leader in leading])
+            jobs = [leader.job for leader in leading]
+            await self._intake.enqueue(jobs, is_admitted=is_admitted)
         except BaseException as exc:
             for digest in held:
                 await self._blobs.release(digest)
@@ -188,7 +218,7 @@ class BatchIntake:
                 continue
             return
         flight = self._coalescing.take_off(wanted.key, wanted.job.id)
-        await self._queue([_Leading(wanted.job, flight)])
+        await self._queue([_Leading(wanted.job, flight)], is_admitted=False)
 
     async def _fail(self, job: Job, error: JobError) -> None:
         failed = job.failed(time.time(), error, attempts=0)

@@ -163,8 +163,12 @@ class Intake:
             drain_rate=self._figures.drain_rate(),
         )
 
-    async def enqueue(self, jobs: Sequence[Job]) -> None:
+    async def enqueue(self, jobs: Sequence[Job], *, is_admitted: bool = False) -> None:
         """Queue jobs of one pipeline, whose images are held already: all of them or none.
+
+        Args:
+            jobs: what to queue.
+            is_admitted: whether they belong to a batch of which some were queued before.
 
         Raises:
             OverloadedError: the queue is full.
@@ -172,7 +176,9 @@ class Intake:
         try:
             for job in jobs:
                 await self._results.add(job)
-            depth = await self._queue.put([job.id for job in jobs], lane=jobs[0].pipeline_id)
+            depth = await self._queue.put(
+                [job.id for job in jobs], lane=jobs[0].pipeline_id, is_admitted=is_admitted
+            )
         except BaseException as exc:  # also when the client leaves meanwhile
             for job in jobs:
                 await self._results.discard(job.id)

@@ -25,8 +25,8 @@ class JobQueue(Protocol):
     Promises of every backend:
 
     - ``put`` takes all of its jobs or none, and returns once they are kept as safely as the
-      backend keeps anything. Jobs that come together are admitted together: they may pass the
-      capacity as one, but nothing is added once it is reached.
+      backend keeps anything. Jobs of one batch are admitted together: they may pass the capacity
+      as one, but nothing else is added once it is reached.
     - Each job waits in a *lane*, named after its pipeline, so that one pipeline without replicas
       holds up no other.
     - A job is leased to one owner at a time. It leaves the queue only by ``ack``.
@@ -43,8 +43,13 @@ class JobQueue(Protocol):
         """Close it."""
         ...
 
-    async def put(self, job_ids: Sequence[str], *, lane: str) -> int:
+    async def put(self, job_ids: Sequence[str], *, lane: str, is_admitted: bool = False) -> int:
         """Add jobs to the end of a lane and return the depth with them.
+
+        Args:
+            job_ids: the jobs, in order.
+            lane: where they wait.
+            is_admitted: whether they belong to a batch of which some were added before.
 
         Raises:
             QueueFullError: ``capacity`` jobs wait already.

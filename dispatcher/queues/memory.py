@@ -40,9 +40,9 @@ class MemoryJobQueue:
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def put(self, job_ids: Sequence[str], *, lane: str) -> int:
+    async def put(self, job_ids: Sequence[str], *, lane: str, is_admitted: bool = False) -> int:
         """Add jobs and return the depth with them."""
-        if self.depth() >= self._capacity:
+        if self.depth() >= self._capacity and not is_admitted:
             raise QueueFullError
         if not job_ids:
             return self.depth()

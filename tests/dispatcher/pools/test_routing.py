@@ -56,9 +56,11 @@ def test_only_a_ready_replica_gets_work() -> None:
     assert chosen(starting, ejected, replica("c", ongoing=7)) == "c"
 
 
-def test_one_that_has_done_part_of_the_work_is_preferred_while_it_has_room() -> None:
-    assert chosen(replica("a"), replica("b", ongoing=7), prefer="b") == "b"
-    assert chosen(replica("a"), replica("b", ongoing=8), prefer="b") == "a"
+def test_one_that_has_done_part_of_the_work_is_preferred_unless_it_is_much_busier() -> None:
+    assert chosen(replica("a"), replica("b", ongoing=4), prefer="b") == "b"
+    assert chosen(replica("a"), replica("b", ongoing=5), prefer="b") == "a"
+    assert chosen(replica("a", ongoing=3), replica("b", ongoing=7), prefer="b") == "b"
+    assert chosen(replica("a", ongoing=7), replica("b", ongoing=8), prefer="b") == "a", "no room"
 
 
 def test_a_preferred_one_that_is_not_there_or_not_ready_makes_no_difference() -> None:
