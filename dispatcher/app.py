@@ -90,9 +90,11 @@ def _create_api(services: Services) -> FastAPI:
                 cache=services.cache,
                 pools=services.pools,
                 pipelines=services.pipelines,
+                blobs=services.blobs,
             ),
             metrics=services.metrics,
             queue=services.queue,
+            blobs=services.blobs,
             pools=services.pools,
             unready_reasons=lambda: _unready_reasons(services),
         )

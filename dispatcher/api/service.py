@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from dispatcher.api.status import StatusView
+from dispatcher.blobs.base import BlobStore
 from dispatcher.pools.directory import PoolDirectory
 from dispatcher.queues.base import JobQueue
 from dispatcher.telemetry.metrics import Metrics
@@ -16,6 +17,7 @@ def service_router(
     status: StatusView,
     metrics: Metrics,
     queue: JobQueue,
+    blobs: BlobStore,
     pools: PoolDirectory,
     unready_reasons: Callable[[], Sequence[str]],
 ) -> APIRouter:
@@ -53,7 +55,10 @@ def service_router(
     async def read_metrics() -> Response:
         """Return the Prometheus metrics."""
         text = metrics.render(
-            depth=queue.depth(), oldest_age_s=queue.oldest_age_s(), replicas=pools.replicas()
+            depth=queue.depth(),
+            oldest_age_s=queue.oldest_age_s(),
+            blob_bytes=blobs.total_bytes(),
+            replicas=pools.replicas(),
         )
         return Response(text, media_type=metrics.content_type)
 

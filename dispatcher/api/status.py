@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dispatcher.blobs.base import BlobStore
 from dispatcher.intake.cache import ResultCache
 from dispatcher.jobs import JobState
 from dispatcher.pipelines.store import PipelineStore
@@ -24,6 +25,7 @@ class StatusView:
         cache: ResultCache,
         pools: PoolDirectory,
         pipelines: PipelineStore,
+        blobs: BlobStore,
     ) -> None:
         self._figures = figures
         self._queue = queue
@@ -31,6 +33,7 @@ class StatusView:
         self._cache = cache
         self._pools = pools
         self._pipelines = pipelines
+        self._blobs = blobs
 
     def document(self) -> dict[str, Any]:
         """Return the figures."""
@@ -48,6 +51,7 @@ class StatusView:
             "queue_metrics": self._queue_metrics(),
             "queue_size": self._queue.depth(),
             "stored_results": self._results.count(),
+            "storage_metrics": {"blob_bytes": self._blobs.total_bytes()},
             "successful_requests": figures.ended[JobState.COMPLETED],
             "total_requests": figures.accepted,
             "replicas": [_replica(replica) for replica in replicas],

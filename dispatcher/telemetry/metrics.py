@@ -51,17 +51,24 @@ class Metrics:
         self._oldest = self._gauge(
             "dispatcher_queue_oldest_age_seconds", "How long the oldest waiting job has waited."
         )
+        self._blob_bytes = self._gauge("dispatcher_blob_bytes", "Bytes of images that are kept.")
         self._ongoing = self._gauge(
             "dispatcher_replica_ongoing_requests", "Items that replicas have on hand.", "step"
         )
         self._replicas = self._gauge("dispatcher_replicas", "Replicas by state.", "step", "state")
 
     def render(
-        self, *, depth: int, oldest_age_s: float, replicas: Iterable[ReplicaFigures]
+        self,
+        *,
+        depth: int,
+        oldest_age_s: float,
+        blob_bytes: int,
+        replicas: Iterable[ReplicaFigures],
     ) -> bytes:
         """Return all metrics as Prometheus text; gauges are read at this moment."""
         self._depth.set(depth)
         self._oldest.set(oldest_age_s)
+        self._blob_bytes.set(blob_bytes)
         self._ongoing.clear()
         self._replicas.clear()
         for replica in replicas:

@@ -10,7 +10,7 @@ def test_status_has_every_key_of_the_contract(service: Service, client: httpx.Cl
     status = service.status()
     assert set(status) == {
         "cache_metrics", "endpoint_url", "failed_requests", "health_metrics",
-        "performance_metrics", "queue_metrics", "queue_size", "stored_results",
+        "performance_metrics", "queue_metrics", "queue_size", "stored_results", "storage_metrics",
         "successful_requests", "total_requests", "replicas", "pipelines",
     }  # fmt: skip
     assert set(status["cache_metrics"]) == {

@@ -23,7 +23,7 @@ def figures(metrics: Metrics) -> Figures:
 
 def samples(metrics: Metrics) -> dict[str, float]:
     """What a scraper reads, by name and labels."""
-    text = metrics.render(depth=0, oldest_age_s=0.0, replicas=[]).decode()
+    text = metrics.render(depth=0, oldest_age_s=0.0, blob_bytes=0, replicas=[]).decode()
     return {
         sample.name + "".join(f"|{value}" for value in sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text)

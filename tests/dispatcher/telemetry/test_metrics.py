@@ -26,7 +26,7 @@ class ReplicaNow:
 
 
 def render(metrics: Metrics, *replicas: ReplicaNow) -> str:
-    return metrics.render(depth=7, oldest_age_s=1.5, replicas=replicas).decode()
+    return metrics.render(depth=7, oldest_age_s=1.5, blob_bytes=4096, replicas=replicas).decode()
 
 
 def test_every_name_of_the_wire_contract_is_there() -> None:
@@ -43,6 +43,7 @@ def test_the_gauges_are_of_this_moment() -> None:
     )
     assert "dispatcher_queue_depth 7.0\n" in text
     assert "dispatcher_queue_oldest_age_seconds 1.5\n" in text
+    assert "dispatcher_blob_bytes 4096.0\n" in text
     assert 'dispatcher_replica_ongoing_requests{step="default/0"} 5.0\n' in text
     assert 'dispatcher_replicas{state="ready",step="default/0"} 2.0\n' in text
     assert 'dispatcher_replicas{state="ejected",step="default/0"} 1.0\n' in text
