@@ -81,12 +81,14 @@ class SegmentRunner:
         self, segment: Segment, piece: Piece, stages: Sequence[Stage] | None = None
     ) -> list[str | None]:
         """Return the lineage after each stage whose pictures may be shared."""
+        shared = segment.stages if stages is None else stages
+        if segment.is_final:
+            shared = shared[:-1]  # what is delivered is encoded, and shared by the result cache
         lineage, lineages = piece.lineage, []
-        for stage in segment.stages if stages is None else stages:
+        for stage in shared:
             lineage = descend(lineage, stage_identity(stage, self._job.overrides))
             lineages.append(lineage)
-        # What is delivered is encoded, and shared by the result cache.
-        return lineages[:-1] if segment.is_final else lineages
+        return lineages
 
     async def _make(
         self,
