@@ -1,10 +1,13 @@
 """A dispatcher of our own to measure, on a free port, ended by its process id."""
 
 import itertools
+import json
 import re
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,7 +63,19 @@ def running_service(flags: Sequence[str], *, data_dir: Path) -> Iterator[Service
                 process.wait(timeout=30)
                 log.seek(0)
                 raise SystemExit(f"the service did not start: {log.read()[-2000:]}")
+            _wait_until_settled(ready[1])
             yield Service(url=ready[1], process=psutil.Process(process.pid))
         finally:
             process.terminate()
             process.wait(timeout=60)
+
+
+def _wait_until_settled(url: str) -> None:
+    """Wait for the other pipelines, too: they start once the default one is ready."""
+    while True:
+        with urllib.request.urlopen(f"{url}/status") as answer:
+            replicas = json.load(answer)["replicas"]
+        steps = {replica["step"] for replica in replicas if replica["state"] == "ready"}
+        if "operations/0" in steps and all(r["state"] == "ready" for r in replicas):
+            return
+        time.sleep(0.1)
