@@ -18,8 +18,8 @@ class ResultStore(Protocol):
     - Whoever waits for a job is woken by the ``save`` that ends it.
     - Jobs that have not ended are never dropped; ended ones go oldest first, by age and count.
       For as long as the backend remembers the id, reading one of those raises ``GoneError``.
-      Batches go by age alone. Whatever is dropped is handed to ``on_dropped`` once, so that
-      what it holds elsewhere can go, too.
+      Batches go likewise, by age and by the count of their files. Whatever is dropped is handed
+      to ``on_dropped`` once, so that what it holds elsewhere can go, too.
     """
 
     async def start(self) -> None:

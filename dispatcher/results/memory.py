@@ -32,6 +32,7 @@ class MemoryResultStore:
         """Ended at once from the cache; counted apart, or a burst of them would push out others."""
         self._dropped: OrderedDict[str, None] = OrderedDict()
         self._batches: OrderedDict[str, Batch] = OrderedDict()
+        self._batched_files = 0
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
 
     async def start(self) -> None:
@@ -99,6 +100,8 @@ class MemoryResultStore:
     async def add_batch(self, batch: Batch) -> None:
         """Keep a new batch."""
         self._batches[batch.id] = batch
+        self._batched_files += len(batch.files)
+        self._drop_old_batches()
 
     async def get_batch(self, batch_id: str) -> Batch:
         """Return a batch."""
@@ -111,11 +114,7 @@ class MemoryResultStore:
         """Drop what is older than its retention."""
         self._drop_old_of(self._ended)
         self._drop_old_of(self._hits)
-        while self._batches:
-            oldest = next(iter(self._batches.values()))
-            if not self._is_past(oldest.created_at):
-                return
-            self._on_dropped(self._batches.pop(oldest.id))
+        self._drop_old_batches()
 
     def count(self) -> int:
         """Return how many jobs are kept."""
@@ -135,6 +134,17 @@ class MemoryResultStore:
             self._dropped[oldest.id] = None
             if len(self._dropped) > _REMEMBERED_IDS:
                 self._dropped.popitem(last=False)
+            self._on_dropped(oldest)
+
+    def _drop_old_batches(self) -> None:
+        while self._batches:
+            oldest = next(iter(self._batches.values()))
+            # The newest stays however many files it has: its client has just been told of it.
+            is_too_many = self._batched_files > self._retention_count and len(self._batches) > 1
+            if not is_too_many and not self._is_past(oldest.created_at):
+                return
+            del self._batches[oldest.id]
+            self._batched_files -= len(oldest.files)
             self._on_dropped(oldest)
 
     def _is_over(self, job: Job) -> bool:

@@ -2,6 +2,7 @@
 
 import random
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -42,13 +43,28 @@ async def test_a_batch_is_no_job_and_a_job_is_no_batch(results: ResultStore) -> 
     assert results.count() == 1
 
 
-async def test_batches_go_by_age_alone(results: ResultStore, dropped: Dropped) -> None:
-    for number in range(5 * RETENTION_COUNT):
-        await results.add_batch(make_batch(f"batch-{number}"))
-    await results.drop_old()
-    for number in range(5 * RETENTION_COUNT):
-        assert (await results.get_batch(f"batch-{number}")).id == f"batch-{number}"
-    assert dropped.ids() == []
+async def test_of_batches_only_so_many_files_are_kept_the_oldest_go_first(
+    results: ResultStore, dropped: Dropped
+) -> None:
+    batches = [f"batch-{number}" for number in range(3 * RETENTION_COUNT)]
+    for name in batches:
+        await results.add_batch(make_batch(name))
+    kept = RETENTION_COUNT // len(make_batch().files)
+    assert dropped.ids() == batches[:-kept]
+    for name in batches[-kept:]:
+        assert (await results.get_batch(name)).id == name
+    with pytest.raises(NotFoundError):
+        await results.get_batch(batches[0])
+
+
+async def test_the_newest_batch_stays_however_many_files_it_has(
+    results: ResultStore, dropped: Dropped
+) -> None:
+    files = tuple(make_batch().files[0] for _ in range(2 * RETENTION_COUNT))
+    await results.add_batch(make_batch("small"))
+    await results.add_batch(replace(make_batch("large"), files=files))
+    assert dropped.ids() == ["small"]
+    assert len((await results.get_batch("large")).files) == len(files)
 
 
 async def test_a_batch_that_is_too_old_is_not_found_even_before_it_is_dropped(
