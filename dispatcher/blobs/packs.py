@@ -1,6 +1,6 @@
 """Bytes in a few large files: appended one after the other, read by their place.
 
-A file of its own for every image takes many times as long, nearly all of it for the name. A pack
+A file of its own for every image takes several times as long, most of it for making the file. A pack
 is removed once nothing in it is needed any more; what is needed in it is never moved.
 """
 
