@@ -77,10 +77,12 @@ def _lifespan(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.create_task(replica.start(on_failure))
         await chain.start()
-        yield
-        await loading
-        await chain.close()
-        await replica.close()
+        try:
+            yield
+        finally:
+            await loading
+            await chain.close()
+            await replica.close()
 
     return lifespan
 

@@ -144,14 +144,14 @@ class StepRunner:
                 self._compute_together(batch)
             else:
                 self._compute_in_turn(batch)
-            self._busy_since = None
 
     def _compute_together(self, batch: list[_Work]) -> None:
         if not self._decoders:
             batch = [work for work in batch if self._decode(work)]
         batch = [work for work in batch if not work.future.cancelled()]
-        if batch:
-            self._deliver(self._compute(batch))
+        finished = self._compute(batch) if batch else []
+        self._busy_since = None  # before anybody can see that it is done
+        self._deliver(finished)
 
     def _compute_in_turn(self, batch: list[_Work]) -> None:
         """Decode and compute one after the other; hand over several at once when they are quick.
@@ -169,6 +169,7 @@ class StepRunner:
             if time.perf_counter() - handed_over > _HAND_OVER_S:
                 self._deliver(done)
                 done, handed_over = [], time.perf_counter()
+        self._busy_since = None
         self._deliver(done)
 
     def _compute(self, batch: list[_Work]) -> "list[_Done]":
