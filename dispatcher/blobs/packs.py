@@ -1,7 +1,7 @@
 """Bytes in a few large files: appended one after the other, read by their place.
 
-A file of its own for every image takes several times as long, most of it for making the file. A pack
-is removed once nothing in it is needed any more; what is needed in it is never moved.
+A file of its own for every image takes several times as long, most of it for making the file. A
+pack is removed once nothing in it is needed any more; what is needed in it is never moved.
 """
 
 import os
