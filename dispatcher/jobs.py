@@ -214,8 +214,9 @@ class SentFile:
     filename: str
     """As the client named it."""
     digest: str
+    """Empty when its bytes are not kept for this entry: no image, or kept for another one."""
     media_type: str
-    """As its header says; empty when it is no image."""
+    """As its header says; empty like the digest."""
 
 
 @dataclass(frozen=True, slots=True)

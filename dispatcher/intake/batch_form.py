@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from multipart import MultipartError, MultipartSegment, PushMultipartParser
+from multipart import MultipartSegment
 
 from dispatcher.blobs.base import BlobStore
 from dispatcher.errors import (
@@ -16,7 +16,6 @@ from dispatcher.errors import (
     FieldTooLargeError,
     InvalidParamsError,
     InvalidValueError,
-    MalformedMultipartError,
     MissingFieldError,
     RequestError,
     TooManyPartsError,
@@ -25,13 +24,8 @@ from dispatcher.errors import (
     UnsupportedMediaTypeError,
     WrongFieldKindError,
 )
-from dispatcher.intake.multipart import (
-    MAX_FIELD_BYTES,
-    ImagePart,
-    boundary_of,
-    check_part,
-    file_name_of,
-)
+from dispatcher.intake.form_parser import FormParser, check_part, file_name_of
+from dispatcher.intake.multipart import MAX_FIELD_BYTES, ImagePart
 from dispatcher.intake.sniffing import ImageKind, sniff
 from dispatcher.intake.upload import Receive, body_chunks, clean_filename
 from dispatcher.jobs import JobError
@@ -147,9 +141,7 @@ class BatchFormReader:
         self._field = ""
         self._target: ImagePart | bytearray = bytearray()
         self._parts = 0
-        self._overhead_bytes = 0
-        # Latin-1 decodes any header; file_name_of makes UTF-8 of a name as far as it is that.
-        self._parser = PushMultipartParser(boundary_of(content_type), header_charset="latin-1")
+        self._parser = FormParser(content_type, max_overhead_bytes=MAX_OVERHEAD_BYTES)
 
     async def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the body.
@@ -157,20 +149,13 @@ class BatchFormReader:
         Raises:
             RequestError: the form is malformed, or not one that is taken.
         """
-        self._overhead_bytes += len(chunk)
-        try:
-            for event in self._parser.parse(chunk):
-                if isinstance(event, MultipartSegment):
-                    self._open(event)
-                elif event is None:
-                    await self._close()
-                else:
-                    self._overhead_bytes -= len(event)
-                    self._take(bytes(event))
-        except MultipartError as exc:
-            raise MalformedMultipartError from exc
-        if self._overhead_bytes > MAX_OVERHEAD_BYTES:
-            raise MalformedMultipartError("Too much of the form belongs to no part.")
+        for event in self._parser.parse(chunk):
+            if isinstance(event, MultipartSegment):
+                self._open(event)
+            elif event is None:
+                await self._close()
+            else:
+                self._take(event)
 
     def finish(self) -> BatchForm:
         """Return the form, after the last chunk.
@@ -179,11 +164,7 @@ class BatchFormReader:
             MalformedMultipartError: the closing boundary never came.
             MissingFieldError: there were no actions, or no files.
         """
-        if not self._parser.closed:
-            try:
-                self._parser.close()
-            except MultipartError as exc:
-                raise MalformedMultipartError("The form ends too early.") from exc
+        self._parser.finish()
         if not self._actions:
             raise MissingFieldError("The form has no field actions.")
         if not self._files:

@@ -103,7 +103,7 @@ async def body_chunks(
         raise IncompleteBodyError("The Content-Length is no number.")
     # A number of too many digits is not even parsed: int() would refuse it.
     if len(announced) > _MAX_LENGTH_DIGITS or int(announced) > limit_bytes:
-        raise PayloadTooLargeError(f"At most {MAX_IMAGE_BYTES} bytes are taken.")
+        raise PayloadTooLargeError(f"A body of at most {limit_bytes} bytes is taken.")
     received = 0
     more = True
     while more:
@@ -114,7 +114,7 @@ async def body_chunks(
         more = message.get("more_body", False)
         received += len(chunk)
         if received > limit_bytes:
-            raise PayloadTooLargeError(f"At most {MAX_IMAGE_BYTES} bytes are taken.")
+            raise PayloadTooLargeError(f"A body of at most {limit_bytes} bytes is taken.")
         if chunk:
             yield chunk
 

@@ -24,7 +24,7 @@ class CacheOutcome(StrEnum):
     HIT = "hit"  # answered by an earlier result
     MISS = "miss"  # computed
     COALESCED = "coalesced"  # joined to the same work in flight
-    BYPASS = "bypass"  # the client wanted it computed anew
+    BYPASS = "bypass"  # the cache was not asked: computed anew, or no image
 
 
 @dataclass(frozen=True, slots=True)
