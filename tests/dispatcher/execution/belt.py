@@ -24,7 +24,8 @@ from dispatcher.pools.health import HealthPolicy
 from tests.dispatcher.records import make_job, make_pipeline
 from tests.dispatcher.scripted_replica import Script, ScriptedReplica, serve
 
-POLICY = HealthPolicy(min_attempt_timeout_s=0.1, max_attempt_timeout_s=0.1)
+IMPATIENT = HealthPolicy(min_attempt_timeout_s=0.1, max_attempt_timeout_s=0.1)
+"""For a replica that keeps silent. A busy machine may need longer for one that does not."""
 IMAGE = b"koala"
 
 
@@ -88,7 +89,7 @@ async def belt(
     pipeline: Pipeline | None = None,
     others: tuple[Pipeline, ...] = (),
     blobs: BlobStore | None = None,
-    policy: HealthPolicy = POLICY,
+    policy: HealthPolicy | None = None,
 ) -> AsyncIterator[Belt]:
     """Run one ready replica of each script for every step of all pipelines."""
     wanted = (pipeline or make_pipeline(), *others)
@@ -101,7 +102,7 @@ async def belt(
             ]
             for step, stage in stages.items()
         }
-        pools = PoolDirectory(client=client, policy=policy)
+        pools = PoolDirectory(client=client, policy=policy or HealthPolicy())
         stack.push_async_callback(pools.close)
         pools.apply({step: [r.url for r in running] for step, running in replicas.items()})
         pipelines = PipelineStore()

@@ -6,7 +6,7 @@ import pytest
 from dispatcher.jobs import JobError, JobState
 from dispatcher.pools.client import ReplicaClient
 from tests.dispatcher import scripted_replica as scripted
-from tests.dispatcher.execution.belt import IMAGE, belt
+from tests.dispatcher.execution.belt import IMAGE, IMPATIENT, belt
 from tests.dispatcher.records import make_job, make_pipeline, make_stage
 from tests.dispatcher.scripted_replica import Script, in_turn, problem_reply, reply_with
 from tests.dispatcher.waiting import until
@@ -62,7 +62,8 @@ async def test_every_stage_is_run_in_order(client: ReplicaClient) -> None:
 async def test_a_fault_of_one_replica_is_made_good_by_another(
     client: ReplicaClient, fault: Script
 ) -> None:
-    async with belt(client, in_turn(fault, scripted.answer), scripted.answer) as line:
+    scripts = (in_turn(fault, scripted.answer), scripted.answer)
+    async with belt(client, *scripts, policy=IMPATIENT) as line:
         first, second = line.replicas["default/0"]
         job = await line.run()
         assert job.state is JobState.COMPLETED
@@ -160,7 +161,7 @@ async def test_a_job_that_is_cancelled_lets_go_of_its_replica(client: ReplicaCli
 async def test_a_step_whose_record_was_gone_for_a_moment_goes_on_with_its_new_pool(
     client: ReplicaClient,
 ) -> None:
-    async with belt(client, in_turn(scripted.hang, scripted.answer)) as line:
+    async with belt(client, in_turn(scripted.hang, scripted.answer), policy=IMPATIENT) as line:
         (replica,) = line.replicas["default/0"]
         running = asyncio.create_task(line.run())
         await until(lambda: len(replica.requests) == 1)
