@@ -4,13 +4,18 @@
 
     RequestError                     a request that is answered with a problem document
     ├── 400  MalformedMultipartError, UnknownFieldError, DuplicateFieldError, IncompleteBodyError
+    ├── 401  UnauthorizedError
+    ├── 403  ForbiddenError
     ├── 404  NotFoundError, UnknownPipelineError
-    ├── 409  PipelineProtectedError, TooManyPipelinesError, TooManyReplicasError
+    ├── 408  RequestTimeoutError
+    ├── 409  PipelineProtectedError, TooManyPipelinesError, TooManyReplicasError, AlreadyEndedError
     ├── 410  GoneError
     ├── 413  PayloadTooLargeError, TooManyPartsError, FieldTooLargeError
     ├── 415  UnsupportedMediaTypeError, UnsupportedEncodingError, UnsupportedImageTypeError
     ├── 422  MissingFieldError, WrongFieldKindError, InvalidValueError, InvalidParamsError,
-    │        EmptyFileError, ImageTooLargeError, ImageCorruptError, InvalidPipelineError
+    │        EmptyFileError, ImageTooLargeError, ImageCorruptError, InvalidPipelineError,
+    │        TooManyFramesError, IdempotencyKeyReusedError, InvalidCallbackUrlError
+    ├── 429  RateLimitedError                         with Retry-After
     └── 503  OverloadedError, DrainingError            with Retry-After
              StorageFullError
     AttemptError                     one attempt of one stage failed
@@ -64,6 +69,18 @@ class IncompleteBodyError(RequestError):
     status, code, title = 400, "incomplete_body", "The body is incomplete"
 
 
+class UnauthorizedError(RequestError):
+    """No API key, or none that is known."""
+
+    status, code, title = 401, "unauthorized", "An API key is needed"
+
+
+class ForbiddenError(RequestError):
+    """The API key's scopes do not cover the call."""
+
+    status, code, title = 403, "forbidden", "The API key does not allow this"
+
+
 class NotFoundError(RequestError):
     """No such resource, for this caller."""
 
@@ -74,6 +91,18 @@ class UnknownPipelineError(RequestError):
     """No pipeline of that id or name."""
 
     status, code, title = 404, "unknown_pipeline", "Unknown pipeline"
+
+
+class RequestTimeoutError(RequestError):
+    """The body came too slowly."""
+
+    status, code, title = 408, "request_timeout", "The request took too long to arrive"
+
+
+class AlreadyEndedError(RequestError):
+    """The job has ended, so it cannot be cancelled any more."""
+
+    status, code, title = 409, "already_ended", "The job has ended"
 
 
 class PipelineProtectedError(RequestError):
@@ -182,6 +211,30 @@ class InvalidPipelineError(RequestError):
     """A pipeline, or a change of one, that cannot be; the detail names the step."""
 
     status, code, title = 422, "invalid_pipeline", "The pipeline is invalid"
+
+
+class TooManyFramesError(RequestError):
+    """An animation of more frames than are looked at."""
+
+    status, code, title = 422, "too_many_frames", "The image has too many frames"
+
+
+class IdempotencyKeyReusedError(RequestError):
+    """An Idempotency-Key that came with another request before."""
+
+    status, code, title = 422, "idempotency_key_reused", "The Idempotency-Key was used before"
+
+
+class InvalidCallbackUrlError(RequestError):
+    """A webhook address that is never called."""
+
+    status, code, title = 422, "invalid_callback_url", "The webhook_url is not allowed"
+
+
+class RateLimitedError(RequestError):
+    """This API key is over its share; others are served."""
+
+    status, code, title = 429, "rate_limited", "This key sends too much"
 
 
 class OverloadedError(RequestError):

@@ -4,13 +4,15 @@
 
     queued ──▶ processing ──▶ completed
        │            ├───────▶ failed(code)
-       │            ├───────▶ cancelled
+       ├────────────┼───────▶ cancelled
        └────────────┴───────▶ expired
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import IntEnum, StrEnum
+from functools import cached_property
 from typing import Any
 
 
@@ -28,6 +30,14 @@ class JobState(StrEnum):
     def is_terminal(self) -> bool:
         """Say whether no other state can follow."""
         return self not in (JobState.QUEUED, JobState.PROCESSING)
+
+
+class Priority(IntEnum):
+    """How urgent a job is; one that waits long enough comes before a younger, more urgent one."""
+
+    HIGH = 0  # somebody looks at the screen
+    NORMAL = 1  # the usual
+    BULK = 2  # whenever there is time
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +97,15 @@ class JobError:
 
 
 @dataclass(frozen=True, slots=True)
+class Idempotency:
+    """What a client sent so that repeating a request is safe."""
+
+    key: str
+    fingerprint: str
+    """SHA-256 of everything that was asked for, hexadecimal."""
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One image on its way through one pipeline. Points in time are Unix seconds, UTC."""
 
@@ -121,6 +140,35 @@ class Job:
     """The data of a JSON step; None when the pipeline gives pictures only."""
     outputs: tuple[Output, ...] = ()
     error: JobError | None = None
+    tenant: str = ""
+    """Name of the API key's owner; empty while no keys are required."""
+    priority: Priority = Priority.NORMAL
+    deadline_s: float | None = None
+    """Seconds after ``queued_at`` when nobody waits any more."""
+    webhook_url: str | None = None
+    """Who is told when the job has ended."""
+    idempotency: Idempotency | None = None
+    work_key: str = ""
+    """What makes two jobs in flight the same work; empty when this one shares nothing."""
+    size_bytes: int = 0
+    """Of the image sent."""
+    requeued_from: str | None = None
+    """The failed job that this one repeats."""
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """Digests of the blobs that this record keeps alive, one for each hold."""
+        outputs = tuple(output.digest for output in self.outputs)
+        return (self.digest, *outputs) if self.keeps_image else outputs
+
+    @property
+    def keeps_image(self) -> bool:
+        """Say whether the image is needed: until the job ends and, should it fail, to repeat it.
+
+        Of a job whose image was never looked at none was kept.
+        """
+        is_needed = not self.state.is_terminal or self.state is JobState.FAILED
+        return bool(self.media_type) and is_needed
 
     @property
     def queue_time_s(self) -> float | None:
@@ -172,6 +220,14 @@ class Job:
             stages=stages,
             attempts=attempts,
         )
+
+    def cancelled(self, now: float) -> "Job":
+        """Return this job as no longer wanted."""
+        return replace(self, state=JobState.CANCELLED, completed_at=now)
+
+    def expired(self, now: float) -> "Job":
+        """Return this job as ended by its deadline."""
+        return replace(self, state=JobState.EXPIRED, completed_at=now)
 
     def served_from_cache(
         self, result: Mapping[str, Any] | None, outputs: tuple[Output, ...], revision: str
@@ -227,3 +283,39 @@ class Batch:
     created_at: float
     """Unix seconds, UTC."""
     files: tuple[SentFile, ...]
+    tenant: str = ""
+    """Name of the API key's owner; empty while no keys are required."""
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """Digests of the blobs that this record keeps alive, one for each hold."""
+        return tuple(file.digest for file in self.files if file.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A webhook that is still to be delivered."""
+
+    job_id: str
+    due_at: float
+    """When to try next, Unix seconds."""
+    tries: int = 0
+
+
+@dataclass(frozen=True)
+class CachedResult:
+    """A good result and the model revision that gave it."""
+
+    result: Mapping[str, Any] | None
+    outputs: tuple[Output, ...]
+    revision: str
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        """Digests of the blobs that this record keeps alive, one for each hold."""
+        return tuple(output.digest for output in self.outputs)
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """Size of the result as JSON; the pictures are in the blob store."""
+        return len(json.dumps(self.result))

@@ -47,12 +47,40 @@ class Settings(BaseSettings):
     """Directory of the model files that clients may name; DATA_DIR/user-models unless told."""
     max_local_replicas: int = Field(default=128, ge=0, le=4096)
     """Most replicas of all pipelines that clients make on this machine, together."""
-    queue: Literal["memory"] = "memory"
-    """Where accepted jobs wait."""
+    queue: Literal["memory", "sqlite"] = "memory"
+    """Where accepted jobs are kept: sqlite survives crashes, memory ends with the process."""
     topology: Literal["local"] = "local"
     """Where replicas run: local child processes."""
     queue_capacity: int = Field(default=200, ge=1, le=1_000_000)
     """Most jobs that wait; one more is refused with 503."""
+    queue_capacity_bytes: int = Field(default=2 * 1024**3, ge=1)
+    """Most bytes of images that wait; one more is refused with 503."""
+    max_queue_age_s: float = Field(default=300.0, gt=0)
+    """Once the oldest waiting job has waited this long, in seconds, new ones are refused."""
+    upload_budget_bytes: int = Field(default=512 * 1024**2, ge=1)
+    """Most bytes of uploads that arrive at the same time; what comes more is refused with 503."""
+    storage_limit_bytes: int = Field(default=0, ge=0)
+    """Most bytes of images and results kept on disk; 0 means as many as the disk has."""
+    storage_reserve_percent: float = Field(default=5.0, ge=0, lt=100)
+    """Part of the disk, or of the limit, that is left for finishing what was accepted."""
+    api_keys_file: Path | None = None
+    """File of hashed API keys with their scopes; without one no key is required."""
+    allow_anonymous: bool = False
+    """Whether to serve other machines without API keys."""
+    rate_limit_per_s: float = Field(default=0.0, ge=0)
+    """Submissions a second that one API key may make; 0 means no limit."""
+    header_timeout_s: float = Field(default=15.0, gt=0)
+    """How long the head of a request may take to arrive, in seconds."""
+    body_timeout_s: float = Field(default=60.0, gt=0)
+    """How long a request body may take to arrive, in seconds."""
+    webhook_secret_file: Path | None = None
+    """File of the secret that signs webhooks; made in the data directory unless told."""
+    webhook_allow_http: bool = False
+    """Whether webhooks may go to http:// addresses."""
+    webhook_allow_private: bool = False
+    """Whether webhooks may go to private and loopback addresses."""
+    idempotency_retention_s: float = Field(default=24 * 3600.0, gt=0)
+    """How long an Idempotency-Key is remembered, in seconds."""
     cache_size: int = Field(default=1000, ge=0, le=10_000_000)
     """Most results kept for identical images; 0 switches the cache off."""
     max_batch_size: int = Field(default=8, ge=1, le=256)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from dispatcher.errors import DuplicateFieldError, InvalidValueError, UnknownFieldError
+from dispatcher.jobs import Priority
 from step_app.contract.tiles import MAX_TILES
 
 Scope = MutableMapping[str, Any]
@@ -17,9 +18,17 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+TENANT_KEY = "conveyor.tenant"
+"""Where the guards leave, in a request's scope, the name of its API key's owner."""
 _MAX_FIELDS = 16
 _MAX_DIGITS = 4
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+def tenant_of(scope: Scope) -> str:
+    """Return whose API key a request bears; empty while no keys are required."""
+    tenant: str = scope.get(TENANT_KEY, "")
+    return tenant
 
 
 async def send_json(
@@ -93,6 +102,17 @@ def parse_flag(text: str, *, name: str) -> bool:
     if text not in ("true", "false"):
         raise InvalidValueError(f"{name} is true or false.")
     return text == "true"
+
+
+def parse_priority(text: str) -> Priority:
+    """Return a priority.
+
+    Raises:
+        InvalidValueError: it is none.
+    """
+    if text not in ("0", "1", "2"):
+        raise InvalidValueError("priority is 0 (high), 1 (normal) or 2 (bulk).")
+    return Priority(int(text))
 
 
 def parse_tiles(text: str) -> int:

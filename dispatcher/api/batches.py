@@ -7,7 +7,15 @@ from typing import Any, Final
 
 from starlette.routing import Route
 
-from dispatcher.api.asgi import Receive, Scope, Send, parse_seconds, read_query, send_json
+from dispatcher.api.asgi import (
+    Receive,
+    Scope,
+    Send,
+    parse_seconds,
+    read_query,
+    send_json,
+    tenant_of,
+)
 from dispatcher.api.contents import (
     BatchContents,
     BatchEntry,
@@ -47,7 +55,7 @@ class ProcessEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         read_query(scope, allowed=frozenset())
-        transit = BatchInTransit()
+        transit = BatchInTransit(tenant=tenant_of(scope))
         form = await read_batch_form(
             _headers(scope),
             receive,

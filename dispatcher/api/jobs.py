@@ -9,10 +9,12 @@ from dispatcher.api.asgi import (
     Scope,
     Send,
     parse_flag,
+    parse_priority,
     parse_seconds,
     parse_tiles,
     read_query,
     send_json,
+    tenant_of,
 )
 from dispatcher.api.documents import result, step_headers, ticket
 from dispatcher.errors import DuplicateFieldError, MalformedMultipartError, UnknownFieldError
@@ -25,7 +27,10 @@ from dispatcher.telemetry.figures import Figures
 
 MAX_WAIT_S: Final = 60.0
 DEFAULT_TIMEOUT_S: Final = 30.0
-_SUBMIT_FIELDS: Final = frozenset({"pipeline", "params", "tiles", "cache"})
+_SUBMIT_FIELDS: Final = frozenset(
+    {"pipeline", "params", "tiles", "cache", "priority", "deadline_s", "webhook_url"}
+)
+_MAX_DEADLINE_S: Final = 7 * 24 * 3600.0
 _PREDICT_FIELDS: Final = _SUBMIT_FIELDS | {"timeout_s"}
 _RETRY_SOON: Final = [(b"retry-after", b"1")]
 
@@ -72,7 +77,7 @@ class SubmitEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         upload, fields = await _read_request(scope, receive, allowed=_SUBMIT_FIELDS)
-        job = await self._intake.submit(upload, _options(fields))
+        job = await self._intake.submit(upload, _options(scope, fields))
         status = 200 if job.from_cache else 202
         await send_json(send, status, ticket(job, queue_size=self._queue.depth()))
 
@@ -94,7 +99,7 @@ class PredictEndpoint:
         timeout_s = DEFAULT_TIMEOUT_S
         if "timeout_s" in fields:
             timeout_s = parse_seconds(fields["timeout_s"], name="timeout_s", maximum=MAX_WAIT_S)
-        job = await self._intake.submit(upload, _options(fields))
+        job = await self._intake.submit(upload, _options(scope, fields))
         job = await self._results.wait(job.id, timeout_s=timeout_s)
         if job.state.is_terminal:
             await self._view.send(send, job)
@@ -142,10 +147,17 @@ async def _read_request(
     return upload, {**query, **upload.fields}
 
 
-def _options(fields: dict[str, str]) -> SubmitOptions:
+def _options(scope: Scope, fields: dict[str, str]) -> SubmitOptions:
+    deadline_s = None
+    if "deadline_s" in fields:
+        deadline_s = parse_seconds(fields["deadline_s"], name="deadline_s", maximum=_MAX_DEADLINE_S)
     return SubmitOptions(
         pipeline=fields.get("pipeline", "default"),
         params=fields.get("params"),
         tiles=parse_tiles(fields["tiles"]) if "tiles" in fields else None,
         use_cache=parse_flag(fields.get("cache", "true"), name="cache"),
+        priority=parse_priority(fields.get("priority", "1")),
+        deadline_s=deadline_s,
+        webhook_url=fields.get("webhook_url"),
+        tenant=tenant_of(scope),
     )

@@ -1,5 +1,6 @@
 """What a blob store promises."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -45,6 +46,17 @@ class BlobStore(Protocol):
 
     async def release(self, digest: str) -> None:
         """End one hold."""
+        ...
+
+    async def adopt(self, holds: Mapping[str, int]) -> list[str]:
+        """Take over what an earlier process left; called once, after ``start``.
+
+        Args:
+            holds: how many holds there are on each digest; bytes of no other one are kept.
+
+        Returns:
+            The digests of which there are no bytes.
+        """
         ...
 
     def total_bytes(self) -> int:

@@ -1,5 +1,7 @@
 """Blobs in this process's memory: the reference; what it holds ends with the process."""
 
+from collections.abc import Mapping
+
 from dispatcher.blobs.base import BlobMissingError
 
 
@@ -46,6 +48,10 @@ class MemoryBlobStore:
             return
         self._holds.pop(digest, None)
         self._total_bytes -= len(self._data.pop(digest, b""))
+
+    async def adopt(self, holds: Mapping[str, int]) -> list[str]:
+        """Take over nothing: no earlier process left anything."""
+        return [digest for digest in holds if digest not in self._holds]
 
     def total_bytes(self) -> int:
         """Return how many bytes are kept."""

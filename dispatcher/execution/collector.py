@@ -18,9 +18,8 @@ class Collector:
 
     def collect(self, dropped: Job | Batch) -> None:
         """Take note of a record that is no longer kept."""
-        held = dropped.files if isinstance(dropped, Batch) else dropped.outputs
-        for entry in held:
-            self._digests.put_nowait(entry.digest)
+        for digest in dropped.holds:
+            self._digests.put_nowait(digest)
 
     async def run(self, results: ResultStore) -> None:
         """Release until cancelled."""

@@ -64,6 +64,7 @@ class BatchFile:
     """None when it is no image that is taken; nothing of it is kept then."""
     error: JobError | None = None
     """Why it is none."""
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +241,7 @@ class BatchFormReader:
             self._files.append(BatchFile(name, digest, kind=None, error=error))
             return
         await self._blobs.put(digest, image)
-        self._files.append(BatchFile(name, digest, kind))
+        self._files.append(BatchFile(name, digest, kind, size_bytes=len(image)))
 
     def _read_actions(self, text: bytearray) -> None:
         self._action_fields += 1

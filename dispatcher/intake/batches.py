@@ -8,7 +8,7 @@ anything: what was begun runs out and is forgotten.
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 from dispatcher.blobs.base import BlobStore
@@ -16,8 +16,7 @@ from dispatcher.errors import RequestError, UnknownPipelineError
 from dispatcher.intake.batch_form import BatchFile, BatchForm
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing, Flight
-from dispatcher.intake.digest import coalescing_key
-from dispatcher.intake.submission import Intake, described, new_job
+from dispatcher.intake.submission import Intake, SubmitOptions, described, new_job
 from dispatcher.jobs import Batch, Job, JobError, SentFile
 from dispatcher.pipelines.actions import Actions
 from dispatcher.pipelines.model import Pipeline
@@ -43,8 +42,6 @@ class _Wanted:
 
     file: BatchFile
     job: Job
-    key: str
-    """What makes it the same work as another job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +57,7 @@ class _Leading:
 class BatchInTransit:
     """A batch whose files are arriving."""
 
+    tenant: str = ""
     wanted: list[_Wanted] = field(default_factory=list)
     """File by file, under each of the actions."""
     files: int = 0
@@ -98,7 +96,8 @@ class BatchIntake:
             self._intake.check_open()
         plans = [self._plan(actions) for actions in form.actions]
         new = [
-            _wanted(file, plan, form) for file, plan in product(form.files[transit.files :], plans)
+            _wanted(file, plan, form, transit.tenant)
+            for file, plan in product(form.files[transit.files :], plans)
         ]
         leading = self._choose_leaders(new, use_cache=form.use_cache)
         await self._queue(leading, is_admitted=bool(transit.queued))
@@ -134,6 +133,7 @@ class BatchIntake:
                 _sent_file(wanted, is_first=number % len(form.actions) == 0)
                 for number, wanted in enumerate(transit.wanted)
             ),
+            tenant=transit.tenant,
         )
         await self._results.add_batch(batch)
         return batch
@@ -158,13 +158,13 @@ class BatchIntake:
             if not use_cache:
                 leading.append(_Leading(wanted.job, flight=None))
             elif not self._is_known(wanted):
-                flight = self._coalescing.take_off(wanted.key, wanted.job.id)
+                flight = self._coalescing.take_off(wanted.job)
                 leading.append(_Leading(wanted.job, flight))
         return leading
 
     def _is_known(self, wanted: _Wanted) -> bool:
         is_cached = self._cache.get(wanted.job.result_key) is not None
-        return is_cached or self._coalescing.find(wanted.key) is not None
+        return is_cached or self._coalescing.find(wanted.job.work_key) is not None
 
     async def _queue(self, leading: Sequence[_Leading], *, is_admitted: bool) -> None:
         """Queue jobs: all of them, or none and whoever follows them is refused."""
@@ -211,13 +211,13 @@ class BatchIntake:
         """
         if await self._intake.answer_from_cache(wanted.job) is not None:
             return
-        while (flight := self._coalescing.find(wanted.key)) is not None:
+        while (flight := self._coalescing.find(wanted.job.work_key)) is not None:
             try:
                 await self._intake.follow(flight, wanted.job)
             except RequestError:
                 continue
             return
-        flight = self._coalescing.take_off(wanted.key, wanted.job.id)
+        flight = self._coalescing.take_off(wanted.job)
         await self._queue([_Leading(wanted.job, flight)], is_admitted=False)
 
     async def _fail(self, job: Job, error: JobError) -> None:
@@ -227,17 +227,18 @@ class BatchIntake:
         self._figures.count_ended(failed)
 
 
-def _wanted(file: BatchFile, plan: _Plan, form: BatchForm) -> _Wanted:
+def _wanted(file: BatchFile, plan: _Plan, form: BatchForm, tenant: str) -> _Wanted:
     job = new_job(
         filename=file.filename,
         digest=file.digest,
         pipeline=plan.pipeline,
         overrides=plan.overrides,
         operations=plan.actions.operations,
-        use_cache=form.use_cache,
+        options=SubmitOptions(use_cache=form.use_cache, tenant=tenant),
     )
-    key = coalescing_key(file.digest, plan.pipeline, plan.overrides)
-    return _Wanted(file, job if file.kind is None else described(job, file.kind), key)
+    if file.kind is not None:
+        job = replace(described(job, file.kind), size_bytes=file.size_bytes)
+    return _Wanted(file, job)
 
 
 def _sent_file(wanted: _Wanted, *, is_first: bool) -> SentFile:

@@ -1,28 +1,8 @@
 """Results of the past for identical images: an LRU in memory."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
-
 from cachetools import LRUCache
 
-from dispatcher.jobs import Output
-
-
-@dataclass(frozen=True)
-class CachedResult:
-    """A result and the model revision that gave it."""
-
-    result: Mapping[str, Any] | None
-    outputs: tuple[Output, ...]
-    revision: str
-
-    @cached_property
-    def size_bytes(self) -> int:
-        """Size of the result as JSON; the pictures are in the blob store."""
-        return len(json.dumps(self.result))
+from dispatcher.jobs import CachedResult
 
 
 class ResultCache:

@@ -11,7 +11,7 @@ class Flight:
     """One job that is computed, and the identical ones that wait for it."""
 
     key: str
-    leader_id: str
+    leader: Job
     followers: list[Job] = field(default_factory=list)
     accepted: "asyncio.Future[None]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -36,12 +36,12 @@ class Coalescing:
         """Return the flight that does this work already."""
         return self._by_key.get(key)
 
-    def take_off(self, key: str, leader_id: str) -> Flight:
-        """Register a job as the one that does this work."""
-        flight = Flight(key=key, leader_id=leader_id)
+    def take_off(self, leader: Job) -> Flight:
+        """Register a job as the one that does its work."""
+        flight = Flight(key=leader.work_key, leader=leader)
         # A refusal that nobody follows is no unhandled error.
         flight.accepted.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._by_key[key] = self._by_leader[leader_id] = flight
+        self._by_key[flight.key] = self._by_leader[leader.id] = flight
         return flight
 
     def land(self, leader_id: str, *, outcome: Job | None) -> list[Job]:

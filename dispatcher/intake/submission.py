@@ -14,12 +14,12 @@ from dispatcher.errors import (
     UnknownPipelineError,
 )
 from dispatcher.intake.admission import MIN_RETRY_AFTER_S, admit, retry_after_s
-from dispatcher.intake.cache import CachedResult, ResultCache
+from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing, Flight
 from dispatcher.intake.digest import coalescing_key, result_key
 from dispatcher.intake.sniffing import ImageKind, sniff
 from dispatcher.intake.upload import Upload
-from dispatcher.jobs import Job, JobState, OperationSpec
+from dispatcher.jobs import CachedResult, Idempotency, Job, JobState, OperationSpec, Priority
 from dispatcher.pipelines.model import Pipeline
 from dispatcher.pipelines.operations import OPERATIONS_PIPELINE
 from dispatcher.pipelines.overrides import Overrides, parse_overrides, with_tiles
@@ -37,6 +37,11 @@ class SubmitOptions:
     params: str | None = None
     tiles: int | None = None
     use_cache: bool = True
+    priority: Priority = Priority.NORMAL
+    deadline_s: float | None = None
+    webhook_url: str | None = None
+    tenant: str = ""
+    idempotency: Idempotency | None = None
 
 
 class Intake:
@@ -84,21 +89,21 @@ class Intake:
             digest=upload.digest,
             pipeline=pipeline,
             overrides=overrides,
-            use_cache=options.use_cache,
+            options=options,
         )
         if not options.use_cache:
-            await self._enqueue(*_sniffed(job, upload))
+            job, image = _sniffed(job, upload)
+            await self._enqueue(job, image)
             self._figures.count_accepted(CacheOutcome.BYPASS)
             return job
         answered = await self.answer_from_cache(job)
         if answered is not None:
             return answered
-        key = coalescing_key(upload.digest, pipeline, overrides)
-        flight = self._coalescing.find(key)
+        flight = self._coalescing.find(job.work_key)
         if flight is not None:
             return await self.follow(flight, job)
         job, image = _sniffed(job, upload)
-        await self._lead(self._coalescing.take_off(key, job.id), job, image)
+        await self._lead(self._coalescing.take_off(job), job, image)
         return job
 
     def check_open(self) -> None:
@@ -132,7 +137,7 @@ class Intake:
             await self._keep(job.result_key, job)
         for follower in self._coalescing.land(job.id, outcome=job):
             await self._settle_follower(follower, job)
-        await self._blobs.release(job.digest)
+        await self._let_go(job)
 
     async def follow(self, flight: Flight, job: Job) -> Job:
         """Wait for the leader to be accepted, then for its result, instead of being queued.
@@ -140,9 +145,18 @@ class Intake:
         Raises:
             RequestError: the leader was refused.
         """
-        job = replace(job, coalesced=True)
         await asyncio.shield(flight.accepted)
-        await self._results.add(job)
+        job = replace(job, coalesced=True)
+        # Its own hold, for its leader may be cancelled; there is none when that has just ended.
+        if self._blobs.hold(job.digest):
+            job = _described_like(job, flight.leader)
+        try:
+            await self._results.add(job)
+        except BaseException:  # also when the client leaves meanwhile
+            await self._results.discard(job.id)
+            if job.media_type:
+                await self._blobs.release(job.digest)
+            raise
         self._figures.count_accepted(CacheOutcome.COALESCED)
         # Kept before it joins: whoever settles the flight finds every follower in the store.
         if flight.outcome is None:
@@ -176,9 +190,7 @@ class Intake:
         try:
             for job in jobs:
                 await self._results.add(job)
-            depth = await self._queue.put(
-                [job.id for job in jobs], lane=jobs[0].pipeline_id, is_admitted=is_admitted
-            )
+            depth = await self._queue.put(jobs, is_admitted=is_admitted)
         except BaseException as exc:  # also when the client leaves meanwhile
             for job in jobs:
                 await self._results.discard(job.id)
@@ -210,9 +222,15 @@ class Intake:
             self._blobs.hold(output.digest)
         if await self._results.save(settled):
             self._figures.count_ended(settled)
+            await self._let_go(settled)
             return
         for output in settled.outputs:
             await self._blobs.release(output.digest)
+
+    async def _let_go(self, ended: Job) -> None:
+        """End the hold of a job on its image, unless it may be run again."""
+        if ended.media_type and not ended.keeps_image:
+            await self._blobs.release(ended.digest)
 
     async def _lead(self, flight: Flight, job: Job, image: bytes) -> None:
         try:
@@ -250,9 +268,10 @@ def new_job(
     pipeline: Pipeline,
     overrides: Overrides,
     operations: Sequence[OperationSpec] = (),
-    use_cache: bool = True,
+    options: SubmitOptions,
 ) -> Job:
     """Return a job that nobody knows of yet."""
+    tenant, shares = options.tenant, options.use_cache
     return Job(
         id=str(uuid.uuid4()),
         filename=filename,
@@ -261,8 +280,14 @@ def new_job(
         queued_at=time.time(),
         overrides=overrides,
         operations=tuple(operations),
-        result_key=result_key(digest, pipeline, overrides) if use_cache else None,
+        result_key=result_key(digest, pipeline, overrides, tenant=tenant) if shares else None,
+        work_key=coalescing_key(digest, pipeline, overrides, tenant=tenant) if shares else "",
         expected_revision=pipeline.revision,
+        tenant=tenant,
+        priority=options.priority,
+        deadline_s=options.deadline_s,
+        webhook_url=options.webhook_url,
+        idempotency=options.idempotency,
     )
 
 
@@ -271,7 +296,18 @@ def described(job: Job, kind: ImageKind) -> Job:
     return replace(job, media_type=kind.media_type, width=kind.width, height=kind.height)
 
 
+def _described_like(job: Job, other: Job) -> Job:
+    """Return a job with what the header of the same image said before."""
+    return replace(
+        job,
+        media_type=other.media_type,
+        width=other.width,
+        height=other.height,
+        size_bytes=other.size_bytes,
+    )
+
+
 def _sniffed(job: Job, upload: Upload) -> tuple[Job, bytes]:
     """Return the image's bytes, once their header says that they are one."""
     image = upload.image()
-    return described(job, sniff(image)), image
+    return replace(described(job, sniff(image)), size_bytes=len(image)), image

@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from dispatcher.jobs import Job
+
 
 class QueueFullError(Exception):
     """The queue holds as many jobs as it may; nothing was added."""
@@ -20,18 +22,24 @@ class Lease:
 
 
 class JobQueue(Protocol):
-    """Waiting jobs in the order of their arrival.
+    """Waiting jobs in the order in which they are to be taken.
 
     Promises of every backend:
 
     - ``put`` takes all of its jobs or none, and returns once they are kept as safely as the
-      backend keeps anything. Jobs of one batch are admitted together: they may pass the capacity
-      as one, but nothing else is added once it is reached.
+      backend keeps anything; so is then what was put into ``results`` and ``blobs`` before, when
+      those are of the same kind. This is when a job counts as accepted. Jobs of one batch are
+      admitted together: they may pass the capacity as one, but nothing else is added once it is
+      reached.
     - Each job waits in a *lane*, named after its pipeline, so that one pipeline without replicas
       holds up no other.
-    - A job is leased to one owner at a time. It leaves the queue only by ``ack``.
-    - ``nack`` puts a job back to the front: it has waited longest.
+    - More urgent jobs come first, else the older; waiting makes a job more urgent.
+    - A job is leased to one owner at a time. It leaves the queue only by ``ack`` or, while it
+      waits, by ``withdraw``.
+    - ``nack`` puts a job back where it stood.
     - ``ack`` and ``nack`` of a lease that is void change nothing and return False.
+    - A backend that outlives the process has all jobs wait again after ``start``, in the same
+      order: leases end with their process.
     - ``depth`` counts jobs that wait, not those that are leased.
     """
 
@@ -43,21 +51,21 @@ class JobQueue(Protocol):
         """Close it."""
         ...
 
-    async def put(self, job_ids: Sequence[str], *, lane: str, is_admitted: bool = False) -> int:
-        """Add jobs to the end of a lane and return the depth with them.
+    async def put(self, jobs: Sequence[Job], *, is_admitted: bool = False) -> int:
+        """Add jobs, each to the lane of its pipeline, and return the depth with them.
 
         Args:
-            job_ids: the jobs, in order.
-            lane: where they wait.
+            jobs: what shall wait, in order.
             is_admitted: whether they belong to a batch of which some were added before.
 
         Raises:
             QueueFullError: ``capacity`` jobs wait already.
+            StorageFullError: there is no space to keep them.
         """
         ...
 
     async def reserve(self, lanes: Collection[str]) -> Lease | None:
-        """Lease the oldest job of these lanes; None when none waits there."""
+        """Lease the job of these lanes that is due first; None when none waits there."""
         ...
 
     async def wait_for_more(self) -> None:
@@ -72,8 +80,16 @@ class JobQueue(Protocol):
         """Give a leased job back."""
         ...
 
+    async def withdraw(self, job_id: str) -> bool:
+        """Remove a waiting job for good; False when it does not wait."""
+        ...
+
     def depth(self) -> int:
         """Return how many jobs wait."""
+        ...
+
+    def waiting_bytes(self) -> int:
+        """Return the size of the images of all waiting jobs."""
         ...
 
     def lanes(self) -> list[str]:
@@ -94,7 +110,7 @@ class JobQueue(Protocol):
         ...
 
     def position(self, job_id: str) -> int | None:
-        """Return how many jobs of its lane wait before this one; None when it does not wait."""
+        """Return how many jobs of its lane come before this one; None when it does not wait."""
         ...
 
     def oldest_age_s(self) -> float:

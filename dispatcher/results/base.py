@@ -1,12 +1,16 @@
 """What a result store promises."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Protocol
 
-from dispatcher.jobs import Batch, Job
+from dispatcher.jobs import Batch, CachedResult, Delivery, Job, JobState
 
 OnDropped = Callable[[Job | Batch], None]
 """Called with what a store no longer keeps."""
+
+
+OnDue = Callable[[Delivery], None]
+"""Called with each webhook that has become due."""
 
 
 class ResultStore(Protocol):
@@ -15,6 +19,12 @@ class ResultStore(Protocol):
     Promises of every backend:
 
     - ``add`` and ``save`` never replace a job that has ended: a job has one terminal state, once.
+    - ``add`` returns once the job will be kept; ``JobQueue.put`` makes it safe together with its
+      place in the queue. A job that never gets one, because it has ended already or waits for an
+      identical one, is safe when ``add`` returns.
+    - A ``save`` that ends a job returns, and wakes those who wait, once that is safe.
+    - A job with a ``webhook_url`` that ends leaves a ``Delivery``, safe together with its end; it
+      is handed to ``on_due``. Such a job is kept until its delivery has ended.
     - Whoever waits for a job is woken by the ``save`` that ends it.
     - Jobs that have not ended are never dropped; ended ones go oldest first, by age and count.
       For as long as the backend remembers the id, reading one of those raises ``GoneError``.
@@ -70,6 +80,59 @@ class ResultStore(Protocol):
         Raises:
             NotFoundError: no such batch, or its retention has passed.
         """
+        ...
+
+    async def list_jobs(
+        self,
+        *,
+        tenant: str,
+        states: Collection[JobState] = (),
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
+        """Return jobs of a tenant, the latest accepted first.
+
+        Args:
+            tenant: whose.
+            states: only of these states; of all when none is named.
+            before: only what was accepted before this job.
+            limit: at most so many.
+        """
+        ...
+
+    async def find_by_key(self, tenant: str, key: str) -> tuple[str, str] | None:
+        """Return fingerprint and job id of the request that came with an Idempotency-Key.
+
+        None when there was none, or its retention has passed.
+        """
+        ...
+
+    async def keep_cached(self, key: str, cached: CachedResult) -> None:
+        """Keep a good result for identical images, also when its job is no longer kept."""
+        ...
+
+    async def drop_cached(self, key: str) -> None:
+        """Forget that result."""
+        ...
+
+    async def put_delivery(self, delivery: Delivery) -> None:
+        """Take note of when to try a webhook next."""
+        ...
+
+    async def end_delivery(self, job_id: str) -> None:
+        """Forget a webhook that was delivered, or given up."""
+        ...
+
+    async def deliveries(self) -> list[Delivery]:
+        """Return all webhooks that are still to be delivered."""
+        ...
+
+    def kept(self) -> AsyncIterator[Job | Batch]:
+        """Yield every record, the oldest first: what an earlier process left."""
+        ...
+
+    def cached(self) -> AsyncIterator[tuple[str, CachedResult]]:
+        """Yield every cached result with its key, the oldest first."""
         ...
 
     async def drop_old(self) -> None:

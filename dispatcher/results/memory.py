@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import AsyncIterator, Collection
+from itertools import dropwhile, islice
 from typing import Final
 
 from dispatcher.errors import GoneError, NotFoundError
-from dispatcher.jobs import Batch, Job
-from dispatcher.results.base import OnDropped
+from dispatcher.jobs import Batch, CachedResult, Delivery, Idempotency, Job, JobState
+from dispatcher.results.base import OnDropped, OnDue
 
 _REMEMBERED_IDS: Final = 100_000
 """How many ids of dropped jobs are remembered to answer 410 instead of 404 (about 15 MB)."""
@@ -21,8 +23,12 @@ class MemoryResultStore:
         *,
         retention_s: float,
         retention_count: int,
+        key_retention_s: float = 24 * 3600.0,
         on_dropped: OnDropped = lambda _: None,
+        on_due: OnDue = lambda _: None,
     ) -> None:
+        self._key_retention_s = key_retention_s
+        self._on_due = on_due
         self._retention_s = retention_s
         self._retention_count = retention_count
         self._on_dropped = on_dropped
@@ -34,6 +40,12 @@ class MemoryResultStore:
         self._batches: OrderedDict[str, Batch] = OrderedDict()
         self._batched_files = 0
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._accepted: dict[str, None] = {}
+        """Ids of all jobs that are kept, in the order in which they were accepted."""
+        self._by_key: OrderedDict[tuple[str, str], tuple[Idempotency, str, float]] = OrderedDict()
+        """By tenant and Idempotency-Key: what was asked, the job, and when; oldest first."""
+        self._cached: dict[str, CachedResult] = {}
+        self._deliveries: dict[str, Delivery] = {}
 
     async def start(self) -> None:
         """Nothing to open."""
@@ -47,6 +59,10 @@ class MemoryResultStore:
         """Keep a new job."""
         if job.id in self._ended or job.id in self._hits:
             return
+        self._accepted[job.id] = None
+        if job.idempotency is not None:
+            remembered = (job.idempotency, job.id, job.queued_at)
+            self._by_key[job.tenant, job.idempotency.key] = remembered
         if job.state.is_terminal:
             self._end(job)
         else:
@@ -66,11 +82,14 @@ class MemoryResultStore:
 
     async def discard(self, job_id: str) -> None:
         """Forget a job that was never accepted."""
-        self._open.pop(job_id, None)
+        job = self._open.pop(job_id, None)
+        self._accepted.pop(job_id, None)
+        if job is not None and job.idempotency is not None:
+            self._by_key.pop((job.tenant, job.idempotency.key), None)
 
     async def get(self, job_id: str) -> Job:
         """Return a job."""
-        job = self._open.get(job_id) or self._ended.get(job_id) or self._hits.get(job_id)
+        job = self._find(job_id)
         if job is None:
             raise GoneError if job_id in self._dropped else NotFoundError
         if job.state.is_terminal and self._is_over(job):
@@ -110,8 +129,67 @@ class MemoryResultStore:
             raise NotFoundError
         return batch
 
+    async def list_jobs(
+        self,
+        *,
+        tenant: str,
+        states: Collection[JobState] = (),
+        before: str | None = None,
+        limit: int = 50,
+    ) -> list[Job]:
+        """Return jobs of a tenant, the latest accepted first."""
+        ids = reversed(self._accepted)
+        if before is not None:
+            ids = dropwhile(lambda job_id: job_id != before, ids)
+            next(ids, None)
+        jobs = (job for job_id in ids if (job := self._find(job_id)) is not None)
+        wanted = (j for j in jobs if j.tenant == tenant and (not states or j.state in states))
+        return list(islice(wanted, limit))
+
+    async def find_by_key(self, tenant: str, key: str) -> tuple[str, str] | None:
+        """Return fingerprint and job id of the request that came with an Idempotency-Key."""
+        found = self._by_key.get((tenant, key))
+        if found is None or time.time() - found[2] > self._key_retention_s:
+            return None
+        return found[0].fingerprint, found[1]
+
+    async def keep_cached(self, key: str, cached: CachedResult) -> None:
+        """Keep a good result for identical images."""
+        self._cached[key] = cached
+
+    async def drop_cached(self, key: str) -> None:
+        """Forget that result."""
+        self._cached.pop(key, None)
+
+    async def put_delivery(self, delivery: Delivery) -> None:
+        """Take note of when to try next."""
+        self._deliveries[delivery.job_id] = delivery
+
+    async def end_delivery(self, job_id: str) -> None:
+        """Forget a webhook that was delivered, or given up."""
+        self._deliveries.pop(job_id, None)
+
+    async def deliveries(self) -> list[Delivery]:
+        """Return all webhooks that are still to be delivered."""
+        return list(self._deliveries.values())
+
+    async def kept(self) -> AsyncIterator[Job | Batch]:
+        """Yield every record, the oldest first."""
+        for job_id in list(self._accepted):
+            job = self._find(job_id)
+            if job is not None:
+                yield job
+        for batch in list(self._batches.values()):
+            yield batch
+
+    async def cached(self) -> AsyncIterator[tuple[str, CachedResult]]:
+        """Yield every cached result with its key, the oldest first."""
+        for key, cached in list(self._cached.items()):
+            yield key, cached
+
     async def drop_old(self) -> None:
         """Drop what is older than its retention."""
+        self._forget_old_keys()
         self._drop_old_of(self._ended)
         self._drop_old_of(self._hits)
         self._drop_old_batches()
@@ -123,14 +201,21 @@ class MemoryResultStore:
     def _end(self, job: Job) -> None:
         jobs = self._hits if job.from_cache else self._ended
         jobs[job.id] = job
+        if job.webhook_url is not None:
+            delivery = Delivery(job.id, due_at=job.completed_at or job.queued_at)
+            self._deliveries[job.id] = delivery
+            self._on_due(delivery)
         self._drop_old_of(jobs)
 
     def _drop_old_of(self, jobs: OrderedDict[str, Job]) -> None:
         while jobs:
-            oldest = next(iter(jobs.values()))
+            oldest = next((job for job in jobs.values() if job.id not in self._deliveries), None)
+            if oldest is None:
+                return
             if len(jobs) <= self._retention_count and not self._is_over(oldest):
                 return
             del jobs[oldest.id]
+            self._accepted.pop(oldest.id, None)
             self._dropped[oldest.id] = None
             if len(self._dropped) > _REMEMBERED_IDS:
                 self._dropped.popitem(last=False)
@@ -146,6 +231,16 @@ class MemoryResultStore:
             del self._batches[oldest.id]
             self._batched_files -= len(oldest.files)
             self._on_dropped(oldest)
+
+    def _forget_old_keys(self) -> None:
+        while self._by_key:
+            oldest, (_, _, since) = next(iter(self._by_key.items()))
+            if time.time() - since <= self._key_retention_s:
+                return
+            del self._by_key[oldest]
+
+    def _find(self, job_id: str) -> Job | None:
+        return self._open.get(job_id) or self._ended.get(job_id) or self._hits.get(job_id)
 
     def _is_over(self, job: Job) -> bool:
         return self._is_past(job.completed_at or 0.0)

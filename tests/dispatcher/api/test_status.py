@@ -4,8 +4,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dispatcher.intake.cache import CachedResult
-from dispatcher.jobs import JobState
+from dispatcher.jobs import CachedResult, JobState
 from dispatcher.pools.client import ReadyReport
 from dispatcher.telemetry.figures import CacheOutcome
 from dispatcher.wiring import Services
@@ -97,7 +96,7 @@ async def test_rates_are_percentages_of_what_happened(
 
 
 async def test_the_queue_is_told_as_it_is(http: httpx.AsyncClient, services: Services) -> None:
-    await services.queue.put(["a"], lane="default")
+    await services.queue.put([make_job("a")])
     services.figures.note_queued(1, depth=2)
     document = await read(http)
     assert document["queue_size"] == 1

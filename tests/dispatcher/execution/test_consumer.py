@@ -106,7 +106,7 @@ async def test_whenever_it_is_stopped_no_job_is_lost(client: ReplicaClient, afte
 
 async def test_a_job_that_nobody_knows_is_taken_off_the_queue(client: ReplicaClient) -> None:
     async with works(client, scripted.answer) as found, running(found):
-        await found.queue.put(["stranger"], lane="default")
+        await found.queue.put([make_job("stranger")])
         await found.accept("job-1")
         await until(found.is_idle)
         assert await found.state("job-1") is JobState.COMPLETED
@@ -119,7 +119,7 @@ async def test_a_job_that_has_ended_before_is_not_run_again(client: ReplicaClien
     async with works(client, scripted.answer) as found, running(found):
         ended = completed(make_job("job-1", digest=DIGEST))
         await found.results.add(ended)
-        await found.queue.put(["job-1"], lane="default")
+        await found.queue.put([make_job("job-1")])
         await until(found.is_idle)
         assert await found.results.get("job-1") == ended
         assert found.line.received() == []

@@ -59,7 +59,7 @@ class Works:
             await self.line.blobs.put(DIGEST, IMAGE)
             job = make_job(name, **({"digest": DIGEST, "pipeline_id": lane} | changes))
             await self.results.add(job)
-            await self.queue.put([name], lane=lane)
+            await self.queue.put([job])
 
     async def state(self, name: str) -> JobState:
         return (await self.results.get(name)).state

@@ -29,9 +29,9 @@ class SlowQueue(MemoryJobQueue):
         super().__init__(capacity=capacity)
         self.may_put = asyncio.Event()
 
-    async def put(self, job_ids: Sequence[str], *, lane: str, is_admitted: bool = False) -> int:
+    async def put(self, jobs: Sequence[Job], *, is_admitted: bool = False) -> int:
         await self.may_put.wait()
-        return await super().put(job_ids, lane=lane, is_admitted=is_admitted)
+        return await super().put(jobs, is_admitted=is_admitted)
 
 
 def image(seed: int) -> bytes:
@@ -72,7 +72,7 @@ async def send_form(
             files.append(BatchFile(name, digest, kind=None, error=error))
             continue
         await rooms.blobs.put(digest, data)
-        files.append(BatchFile(name, digest, kind))
+        files.append(BatchFile(name, digest, kind, size_bytes=len(data)))
     return BatchForm(tuple(files), parse_actions(json.dumps(actions)), use_cache)
 
 

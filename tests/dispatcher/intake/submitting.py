@@ -33,9 +33,9 @@ class SlowQueue(MemoryJobQueue):
         super().__init__(capacity=capacity)
         self.may_put = asyncio.Event()
 
-    async def put(self, job_ids: Sequence[str], *, lane: str, is_admitted: bool = False) -> int:
+    async def put(self, jobs: Sequence[Job], *, is_admitted: bool = False) -> int:
         await self.may_put.wait()
-        return await super().put(job_ids, lane=lane, is_admitted=is_admitted)
+        return await super().put(jobs, is_admitted=is_admitted)
 
 
 def nothing_is_kept(rooms: Rooms) -> bool:

@@ -24,6 +24,7 @@ from tests.dispatcher.intake.batching import (
     make_intake,
     make_rooms,
 )
+from tests.dispatcher.records import make_job
 from tests.dispatcher.rooms import Rooms
 
 MANY = 3 * FILES_AT_ONCE + 5
@@ -88,7 +89,7 @@ async def test_a_batch_larger_than_the_queue_is_admitted_with_its_first_files() 
 
 async def test_a_full_queue_refuses_after_the_first_files() -> None:
     rooms = make_rooms(queue=MemoryJobQueue(capacity=1))
-    await rooms.queue.put(["before"], lane="default")
+    await rooms.queue.put([make_job("before")])
     arrival = Arrival(rooms, ACTIONS, *files(MANY))
     with pytest.raises(OverloadedError):
         await arrival.send()

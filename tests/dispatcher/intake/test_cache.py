@@ -4,8 +4,8 @@ from collections import OrderedDict
 
 import pytest
 
-from dispatcher.intake.cache import CachedResult, ResultCache
-from dispatcher.jobs import Output
+from dispatcher.intake.cache import ResultCache
+from dispatcher.jobs import CachedResult, Output
 
 PICTURE = Output(digest="a" * 64, media_type="image/png", width=4, height=3, data={})
 

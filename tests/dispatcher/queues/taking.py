@@ -2,16 +2,23 @@
 
 from collections.abc import Collection
 
+from dispatcher.jobs import Job
 from dispatcher.queues.base import JobQueue, Lease
+from tests.dispatcher.records import make_job
 
 CAPACITY = 3
 LANE = "default"
 
 
+def jobs(*names: str, lane: str = LANE) -> list[Job]:
+    """Jobs of these ids that wait in a lane."""
+    return [make_job(name, pipeline_id=lane) for name in names]
+
+
 async def put(queue: JobQueue, *job_ids: str, lane: str = LANE) -> None:
     """Put jobs one after the other."""
     for job_id in job_ids:
-        await queue.put([job_id], lane=lane)
+        await queue.put(jobs(job_id, lane=lane))
 
 
 async def take(queue: JobQueue, lanes: Collection[str] = (LANE,)) -> Lease:

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from dispatcher.queues.base import JobQueue, Lease, QueueFullError
-from tests.dispatcher.queues.taking import CAPACITY, LANE, put, take, take_all
+from tests.dispatcher.queues.taking import CAPACITY, LANE, jobs, put, take, take_all
 from tests.dispatcher.waiting import turns, until
 
 # Order and capacity
@@ -18,8 +18,8 @@ async def test_jobs_are_leased_in_the_order_of_their_arrival(queue: JobQueue) ->
 
 
 async def test_put_tells_the_depth_with_the_new_jobs(queue: JobQueue) -> None:
-    assert await queue.put(["a"], lane=LANE) == 1
-    assert await queue.put(["b", "c"], lane="other") == 3
+    assert await queue.put(jobs("a")) == 1
+    assert await queue.put(jobs("b", "c", lane="other")) == 3
 
 
 async def test_the_queue_takes_exactly_as_many_as_its_capacity(queue: JobQueue) -> None:
@@ -44,7 +44,7 @@ async def test_a_job_that_was_refused_is_not_in_the_queue(queue: JobQueue) -> No
 async def test_a_leased_job_makes_space_for_another(queue: JobQueue) -> None:
     await put(queue, *(f"job-{number}" for number in range(CAPACITY)))
     await take(queue)
-    assert await queue.put(["one more"], lane=LANE) == CAPACITY
+    assert await queue.put(jobs("one more")) == CAPACITY
 
 
 # Jobs that come together
@@ -53,21 +53,21 @@ async def test_a_leased_job_makes_space_for_another(queue: JobQueue) -> None:
 async def test_jobs_that_come_together_may_pass_the_capacity_as_one(queue: JobQueue) -> None:
     await put(queue, "first")
     names = [f"job-{number}" for number in range(10 * CAPACITY)]
-    assert await queue.put(names, lane=LANE) == 1 + 10 * CAPACITY
+    assert await queue.put(jobs(*names)) == 1 + 10 * CAPACITY
     assert await take_all(queue) == ["first", *names]
 
 
 async def test_once_the_capacity_is_reached_nothing_is_added(queue: JobQueue) -> None:
-    await queue.put([f"job-{number}" for number in range(CAPACITY)], lane=LANE)
+    await queue.put(jobs(*(f"job-{number}" for number in range(CAPACITY))))
     for refused in (["x"], ["x", "y"]):
         with pytest.raises(QueueFullError):
-            await queue.put(refused, lane=LANE)
+            await queue.put(jobs(*refused))
     assert queue.depth() == queue.pending(LANE) == CAPACITY
     assert queue.position("x") is queue.position("y") is None
 
 
 async def test_a_batch_of_no_jobs_changes_nothing(queue: JobQueue) -> None:
-    assert await queue.put([], lane=LANE) == 0
+    assert await queue.put([]) == 0
     assert (queue.lanes(), queue.oldest_age_s()) == ([], 0.0)
     assert await queue.reserve([LANE]) is None
 
@@ -98,7 +98,7 @@ async def test_a_job_leaves_the_queue_only_by_ack(queue: JobQueue) -> None:
     assert (queue.depth(), queue.leased()) == (0, 0)
 
 
-async def test_a_job_that_is_given_back_goes_to_the_front(queue: JobQueue) -> None:
+async def test_a_job_that_is_given_back_stands_where_it_stood(queue: JobQueue) -> None:
     await put(queue, "a", "b", "c")
     assert await queue.nack(await take(queue))
     assert queue.position("a") == 0
@@ -228,7 +228,7 @@ async def test_no_job_is_lost_or_doubled_whatever_happens(queue: JobQueue, seed:
         elif action in ("ack", "nack") and leases:
             lease = leases.pop(dice.randrange(len(leases)))
             if action == "nack":
-                waiting.insert(0, lease.job_id)
+                waiting = sorted([*waiting, lease.job_id], key=lambda name: int(name[4:]))
             assert await (queue.ack(lease) if action == "ack" else queue.nack(lease))
         assert (queue.depth(), queue.leased()) == (len(waiting), len(leases))
         assert queue.pending(LANE) == len(waiting) + len(leases)
