@@ -5,15 +5,28 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import accuracy, footprint, hits, operations, throughput, tiles
+from benchmarks import (
+    accuracy,
+    bad_replica,
+    durability,
+    footprint,
+    hits,
+    operations,
+    overload,
+    throughput,
+    tiles,
+)
 from benchmarks.report import print_table
 
 BENCHMARKS = {
     "accuracy": ("Labels through the API", accuracy.measure),
     "throughput": ("Throughput, distinct photos, cache off", throughput.measure),
+    "durability": ("Durable queue beside memory", durability.measure),
     "hits": ("Cache hits", hits.measure),
     "operations": ("Operations on pictures", operations.measure),
     "tiles": ("Tiles and threads, 24 megapixels", tiles.measure),
+    "overload": ("Five times as much as the service can do", overload.measure),
+    "bad_replica": ("One bad replica of four", bad_replica.measure),
     "footprint": ("Footprint", footprint.measure),
 }
 

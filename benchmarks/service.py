@@ -1,6 +1,5 @@
 """A dispatcher of our own to measure, on a free port, ended by its process id."""
 
-import itertools
 import json
 import re
 import subprocess
@@ -8,7 +7,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +35,10 @@ class Service:
 
 
 @contextmanager
-def running_service(flags: Sequence[str], *, data_dir: Path) -> Iterator[Service]:
-    """Start a service, wait until it is ready, and end it afterwards."""
+def running_service(
+    flags: Sequence[str], *, data_dir: Path, steps: Collection[str] = ("operations/0",)
+) -> Iterator[Service]:
+    """Start a service, wait until these steps are ready as well, and end it afterwards."""
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
             [
@@ -57,25 +58,25 @@ def running_service(flags: Sequence[str], *, data_dir: Path) -> Iterator[Service
         )
         try:
             assert process.stdout is not None
-            said = "".join(itertools.islice(process.stdout, 2))
-            ready = re.search(r"ready on (\S+):", said)
+            found = (re.search(r"ready on (\S+):", line) for line in process.stdout)
+            ready = next(filter(None, found), None)
             if ready is None:
                 process.wait(timeout=30)
                 log.seek(0)
                 raise SystemExit(f"the service did not start: {log.read()[-2000:]}")
-            _wait_until_settled(ready[1])
+            _wait_until_settled(ready[1], steps)
             yield Service(url=ready[1], process=psutil.Process(process.pid))
         finally:
             process.terminate()
             process.wait(timeout=60)
 
 
-def _wait_until_settled(url: str) -> None:
+def _wait_until_settled(url: str, steps: Collection[str]) -> None:
     """Wait for the other pipelines, too: they start once the default one is ready."""
     while True:
         with urllib.request.urlopen(f"{url}/status") as answer:
             replicas = json.load(answer)["replicas"]
-        steps = {replica["step"] for replica in replicas if replica["state"] == "ready"}
-        if "operations/0" in steps and all(r["state"] == "ready" for r in replicas):
+        known = {replica["step"] for replica in replicas}
+        if known.issuperset(steps) and all(r["state"] == "ready" for r in replicas):
             return
         time.sleep(0.1)

@@ -1,10 +1,14 @@
-"""The command line: ``python -m dispatcher [FLAGS]``; ``--help`` lists them."""
+"""The command line: ``python -m dispatcher [FLAGS]``; ``--help`` lists them.
+
+``python -m dispatcher keys --help`` explains how API keys are made and revoked.
+"""
 
 import logging
 import sys
 
 import uvloop
 
+from dispatcher.api.keys_command import run_keys_command
 from dispatcher.errors import StartupError
 from dispatcher.server import serve
 from dispatcher.settings import load_settings
@@ -15,6 +19,9 @@ def main() -> int:
     """Run the service; return the exit status."""
     configure_logs()
     try:
+        if sys.argv[1:2] == ["keys"]:
+            run_keys_command(sys.argv[2:])
+            return 0
         uvloop.run(serve(load_settings(sys.argv[1:])))
     except StartupError as exc:
         sys.stderr.write(f"error: {exc}\n")

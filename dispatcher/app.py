@@ -8,7 +8,10 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from dispatcher.api.batches import BatchEndpoint, ProcessEndpoint, batch_routes
+from dispatcher.api.bodies import UploadBudget
+from dispatcher.api.events import EventsEndpoint, event_routes
 from dispatcher.api.front_door import FrontDoor
+from dispatcher.api.guard import Guard
 from dispatcher.api.images import image_router
 from dispatcher.api.jobs import (
     PredictEndpoint,
@@ -25,24 +28,36 @@ from dispatcher.api.problems import (
     answer_unexpected,
     answer_validation_error,
 )
+from dispatcher.api.results import CancelEndpoint, ListEndpoint, RequeueEndpoint, result_routes
 from dispatcher.api.service import service_router
 from dispatcher.api.static import static_router
 from dispatcher.api.status import StatusView
 from dispatcher.api.step_types import step_type_router
 from dispatcher.errors import RequestError
 from dispatcher.intake.batches import BatchIntake
-from dispatcher.wiring import Services
+from dispatcher.intake.requeueing import Requeueing
+from dispatcher.wiring import Services, callback_policy
 
 
 def create_app(services: Services) -> FrontDoor:
     """Build the application over services that somebody else starts and closes."""
     view = ResultView(queue=services.queue, figures=services.figures)
-    submit = SubmitEndpoint(services.intake, services.queue)
+    callbacks = callback_policy(services.settings)
+    submit = SubmitEndpoint(services.intake, services.queue, callbacks=callbacks)
     result = ResultEndpoint(services.results, view)
-    predict = PredictEndpoint(services.intake, services.queue, services.results, view)
+    predict = PredictEndpoint(
+        services.intake, services.queue, services.results, view, callbacks=callbacks
+    )
+    events = EventsEndpoint(services.results, ending=services.lifecycle.ending)
     process = ProcessEndpoint(_batch_intake(services), services.results, services.blobs)
     app = _create_api(services)
     app.router.routes += job_routes(submit=submit, result=result, predict=predict)
+    app.router.routes += event_routes(events)
+    app.router.routes += result_routes(
+        listing=ListEndpoint(services.results, view),
+        cancel=CancelEndpoint(services.results, services.endings),
+        requeue=RequeueEndpoint(services.results, _requeueing(services), services.queue),
+    )
     app.router.routes += batch_routes(process=process, batch=BatchEndpoint(services.results))
     install_openapi(app)
     return FrontDoor(
@@ -50,6 +65,24 @@ def create_app(services: Services) -> FrontDoor:
         submissions={"/predict_async": submit, "/predict": predict, "/process": process},
         result=result,
         on_refused=services.figures.count_refused,
+        budget=UploadBudget(services.settings.upload_budget_bytes),
+        doorkeeper=_doorkeeper(services),
+    )
+
+
+def _doorkeeper(services: Services) -> Guard | None:
+    if services.keys is None:
+        return None
+    return Guard(services.keys, rate_per_s=services.settings.rate_limit_per_s)
+
+
+def _requeueing(services: Services) -> Requeueing:
+    return Requeueing(
+        intake=services.intake,
+        blobs=services.blobs,
+        pipelines=services.pipelines,
+        coalescing=services.coalescing,
+        figures=services.figures,
     )
 
 
@@ -72,6 +105,8 @@ def _create_api(services: Services) -> FastAPI:
         summary="Put pictures on a belt, get answers you can trust.",
         version="0.1.0",
         redoc_url=None,
+        # A path is right or wrong: to guess another from an odd one helps only the odd.
+        redirect_slashes=False,
     )
     app.add_exception_handler(RequestError, answer_request_error)
     app.add_exception_handler(HTTPException, answer_http_error)

@@ -3,20 +3,24 @@
 ::
 
     RequestError                     a request that is answered with a problem document
-    ├── 400  MalformedMultipartError, UnknownFieldError, DuplicateFieldError, IncompleteBodyError
+    ├── 400  MalformedMultipartError, UnknownFieldError, DuplicateFieldError, IncompleteBodyError,
+    │        BadRequestError
     ├── 401  UnauthorizedError
     ├── 403  ForbiddenError
     ├── 404  NotFoundError, UnknownPipelineError
     ├── 408  RequestTimeoutError
-    ├── 409  PipelineProtectedError, TooManyPipelinesError, TooManyReplicasError, AlreadyEndedError
-    ├── 410  GoneError
+    ├── 409  PipelineProtectedError, TooManyPipelinesError, TooManyReplicasError, AlreadyEndedError,
+    │        NotFailedError
+    ├── 410  GoneError, ImageGoneError
     ├── 413  PayloadTooLargeError, TooManyPartsError, FieldTooLargeError
+    ├── 414  UriTooLongError
     ├── 415  UnsupportedMediaTypeError, UnsupportedEncodingError, UnsupportedImageTypeError
     ├── 422  MissingFieldError, WrongFieldKindError, InvalidValueError, InvalidParamsError,
     │        EmptyFileError, ImageTooLargeError, ImageCorruptError, InvalidPipelineError,
     │        TooManyFramesError, IdempotencyKeyReusedError, InvalidCallbackUrlError
     ├── 429  RateLimitedError                         with Retry-After
-    └── 503  OverloadedError, DrainingError            with Retry-After
+    ├── 431  HeadersTooLargeError
+    └── 503  OverloadedError, NoReplicaError, DrainingError   with Retry-After
              StorageFullError
     AttemptError                     one attempt of one stage failed
     ├── NotSentError                 the replica never saw the item: no attempt was used up
@@ -25,6 +29,8 @@
     ├── AttemptTimeoutError          it did not answer in time
     ├── InvalidResponseError         it answered garbage
     ├── ReplicaFailedError           it answered with a server error
+    ├── ReplicaRejectedError         it refused the request with 4xx: never tried again
+    ├── BatchRejectedError           the same for several items: tried again, each alone
     └── ItemRejectedError            it judged the image or params: never tried again
     StartupError                     the service cannot start; one line for a person
 """
@@ -69,6 +75,12 @@ class IncompleteBodyError(RequestError):
     status, code, title = 400, "incomplete_body", "The body is incomplete"
 
 
+class BadRequestError(RequestError):
+    """Bytes that are no HTTP request, or one that two servers could read differently."""
+
+    status, code, title = 400, "bad_request", "The request is malformed"
+
+
 class UnauthorizedError(RequestError):
     """No API key, or none that is known."""
 
@@ -105,6 +117,12 @@ class AlreadyEndedError(RequestError):
     status, code, title = 409, "already_ended", "The job has ended"
 
 
+class NotFailedError(RequestError):
+    """The job has not failed, so there is nothing to repeat."""
+
+    status, code, title = 409, "not_failed", "The job has not failed"
+
+
 class PipelineProtectedError(RequestError):
     """A built-in pipeline, which no client may delete."""
 
@@ -129,6 +147,12 @@ class GoneError(RequestError):
     status, code, title = 410, "gone", "The result is no longer kept"
 
 
+class ImageGoneError(RequestError):
+    """The image of a job is not kept, so that it cannot be repeated."""
+
+    status, code, title = 410, "image_gone", "The image is no longer kept"
+
+
 class PayloadTooLargeError(RequestError):
     """More bytes than a body may have."""
 
@@ -145,6 +169,12 @@ class FieldTooLargeError(RequestError):
     """A text field longer than allowed."""
 
     status, code, title = 413, "field_too_large", "A form field is too large"
+
+
+class UriTooLongError(RequestError):
+    """An address longer than any that leads somewhere."""
+
+    status, code, title = 414, "uri_too_long", "The address is too long"
 
 
 class UnsupportedMediaTypeError(RequestError):
@@ -237,10 +267,22 @@ class RateLimitedError(RequestError):
     status, code, title = 429, "rate_limited", "This key sends too much"
 
 
+class HeadersTooLargeError(RequestError):
+    """More headers, or longer ones, than a request needs."""
+
+    status, code, title = 431, "headers_too_large", "The headers are too large"
+
+
 class OverloadedError(RequestError):
     """The system is full: refused now rather than dropped later."""
 
     status, code, title = 503, "overloaded", "The queue is full"
+
+
+class NoReplicaError(RequestError):
+    """No replica has been ready for long: what was accepted waits, nothing is added to it."""
+
+    status, code, title = 503, "no_capacity", "No replica is ready"
 
 
 class DrainingError(RequestError):
@@ -262,13 +304,17 @@ class AttemptError(Exception):
     is_retryable: ClassVar[bool] = True
     uses_attempt: ClassVar[bool] = True
 
-    def __init__(self, message: str, *, replica_url: str = "") -> None:
+    def __init__(
+        self, message: str, *, replica_url: str = "", retry_after_s: float | None = None
+    ) -> None:
         super().__init__(message)
         self.replica_url = replica_url
+        self.retry_after_s = retry_after_s
+        """For how long the replica asked to be left alone; None when it did not."""
 
     def at(self, replica_url: str) -> "AttemptError":
         """Return this error again, for one item at one replica."""
-        copy = type(self)(str(self), replica_url=replica_url)
+        copy = type(self)(str(self), replica_url=replica_url, retry_after_s=self.retry_after_s)
         copy.__cause__ = self.__cause__
         return copy
 
@@ -305,6 +351,18 @@ class InvalidResponseError(AttemptError):
 
 class ReplicaFailedError(AttemptError):
     """The replica answered with a server error."""
+
+
+class ReplicaRejectedError(AttemptError):
+    """The replica refused the request with 4xx: it would refuse it again."""
+
+    code, is_retryable = "replica_rejected", False
+
+
+class BatchRejectedError(AttemptError):
+    """The replica refused a request of several items with 4xx; each is tried alone to see whose."""
+
+    code = "replica_rejected"
 
 
 class ItemRejectedError(AttemptError):

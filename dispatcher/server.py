@@ -13,22 +13,31 @@ import logging
 import signal
 import socket
 import sys
+import time
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Final
 
 import uvicorn
 
+from dispatcher.api.connections import connection_class
+from dispatcher.api.exposure import check_exposure, connection_limits
+from dispatcher.api.farewell import Farewell
 from dispatcher.app import create_app
 from dispatcher.errors import StartupError
 from dispatcher.settings import Settings
+from dispatcher.storage.directory import open_data_dir
 from dispatcher.topology.discovery import follow_records
-from dispatcher.wiring import DEFAULT_STEP, Services, build_services, open_data_dir
+from dispatcher.wiring import DEFAULT_STEP, Services, build_services
 
 _log = logging.getLogger(__name__)
 _LISTEN_BACKLOG: Final = 2048
 _GARBAGE_THRESHOLD: Final = 20_000
 _DRAIN_POLL_S: Final = 0.05
+_LAST_ANSWERS_S: Final = 1.0
+"""How long connections that are kept alive may take to learn that they end."""
+_LAST_REQUESTS_S: Final = 0.3
+"""How long those who connected at the last moment may take to send their request."""
 _LAST_POLLS_S: Final = 1.0
 """How long results of the last jobs can still be fetched before the service ends."""
 
@@ -41,6 +50,20 @@ class _Server(uvicorn.Server):
         """Capture nothing."""
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell those who are here, let nobody in any more, answer the last, then close all.
+
+        A connection that is closed just when its client sends fails a request. So each answer of
+        the last moments says that its connection ends; only those that say nothing are cut off.
+        """
+        ends_at = time.monotonic() + _LAST_ANSWERS_S
+        while self.server_state.connections and time.monotonic() < ends_at:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(_DRAIN_POLL_S)
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_LAST_REQUESTS_S)
+        await super().shutdown(sockets)
+
 
 class _Loops:
     """The loops that run beside the server; one that dies takes the service with it."""
@@ -49,7 +72,7 @@ class _Loops:
         self._stack = stack
         self._tasks: list[asyncio.Task[None]] = []
 
-    def add(self, loop: Coroutine[Any, Any, None]) -> None:
+    def add(self, loop: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Run a loop until the stack is closed."""
         task = asyncio.create_task(loop)
         self._tasks.append(task)
@@ -59,6 +82,7 @@ class _Loops:
             await asyncio.gather(task, return_exceptions=True)
 
         self._stack.push_async_callback(stop)
+        return task
 
     async def watch(self) -> None:
         """Wait for as long as all loops run.
@@ -75,22 +99,30 @@ async def serve(settings: Settings) -> None:
     Raises:
         StartupError: it cannot start.
     """
+    check_exposure(settings)
     async with AsyncExitStack() as stack:
         listener = _listen(settings.host, settings.port)
         stack.callback(listener.close)
-        stack.enter_context(open_data_dir(settings.data_dir))
+        is_durable = settings.queue != "memory"
+        stack.enter_context(open_data_dir(settings.data_dir, is_durable=is_durable))
         services = build_services(settings)
+        if services.keys is not None:
+            services.keys.open()
         loops = await _start(services, stack)
         await _serve_until_signal(services, listener, loops)
 
 
 async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
     """Start everything bottom up; the stack closes it in the reverse order."""
+    if services.writer is not None:
+        await services.writer.start()
+        stack.push_async_callback(services.writer.close)
     for resource in (
         services.queue,
         services.results,
         services.blobs,
         services.client,
+        services.webhooks,
     ):
         await resource.start()
         stack.push_async_callback(resource.close)
@@ -101,13 +133,36 @@ async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD)
     loops = _Loops(stack)
+    if services.writer is not None:
+        loops.add(services.writer.watch())
+    await _discover(services, loops)
+    going_on = await services.recovery.run()
+    if going_on:
+        _say(f"{going_on} jobs of the last run go on")
     loops.add(services.consumer.run())
+    loops.add(services.deadlines.run(services.endings.expire))
     loops.add(services.collector.run(services.results))
     loops.add(services.monitor.run())
-    loops.add(
-        follow_records(services.discovery, pipelines=services.pipelines, pools=services.pools)
-    )
+    loops.add(services.webhook_sender.run())
     return loops
+
+
+async def _discover(services: Services, loops: _Loops) -> None:
+    """Know the pipelines before any job is run or accepted: none is failed as unknown."""
+    is_known = asyncio.Event()
+    following = loops.add(
+        follow_records(
+            services.discovery,
+            pipelines=services.pipelines,
+            pools=services.pools,
+            on_applied=is_known.set,
+        )
+    )
+    knowing = asyncio.create_task(is_known.wait())
+    await asyncio.wait([knowing, following], return_when=asyncio.FIRST_COMPLETED)
+    if following.done():
+        knowing.cancel()
+        await following  # raises why it ended
 
 
 async def _serve_until_signal(services: Services, listener: socket.socket, loops: _Loops) -> None:
@@ -115,19 +170,20 @@ async def _serve_until_signal(services: Services, listener: socket.socket, loops
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, told_to_end.set)
+    limits = connection_limits(services.settings)
     server = _Server(
         uvicorn.Config(
-            create_app(services),
+            Farewell(create_app(services), is_draining=lambda: services.lifecycle.is_draining),
             lifespan="off",
-            http="httptools",
+            http=connection_class(limits),
+            ws="none",
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
             # Nobody in front is trusted until a setting names whom.
             proxy_headers=False,
-            # Longer than clients and proxies pause between polls; a shorter one resets them.
-            timeout_keep_alive=75,
+            timeout_keep_alive=int(limits.idle_timeout_s),
             timeout_graceful_shutdown=5,
         )
     )
@@ -147,37 +203,58 @@ async def _serve_until_signal(services: Services, listener: socket.socket, loops
         ending.cancel()
         replicas.cancel()
         beside.cancel()
+        services.lifecycle.ending.set()
+        services.results.stop_waiting()
         server.should_exit = True
         await serving
 
 
 async def _watch_replicas(services: Services, listener: socket.socket) -> None:
     """Announce the service once it will work, then wait for as long as its replicas run."""
-    settings = services.settings
-    _say(f"Starting {settings.replicas} x {settings.model}; the first start converts the model")
-    description = await services.launcher.wait_ready()
-    await services.pools.wait_all_ready(str(DEFAULT_STEP), settings.replicas)
-    services.lifecycle.is_started = True
     host, port = listener.getsockname()[:2]
     url = f"http://{host}:{port}"
-    _say(f"Conveyor is ready on {url}: {settings.replicas} x {description}")
-    _say(f"Try: curl -F image=@images/koala.jpg {url}/predict")
+    if services.settings.replicas:
+        description = await _wait_ready(services)
+        services.lifecycle.is_started = True
+        _say(f"Conveyor is ready on {url}: {description}")
+        _say(f"Try: curl -F image=@images/koala.jpg {url}/predict")
+    else:
+        services.lifecycle.is_started = True
+        _say(f"Conveyor is ready on {url}: without a default pipeline")
     await services.launcher.supervise()
 
 
+async def _wait_ready(services: Services) -> str:
+    """Wait for the default pipeline; return what runs, for people."""
+    replicas, model = services.settings.replicas, services.settings.model
+    _say(f"Starting {replicas} x {model}; the first start converts the model")
+    description = await services.launcher.wait_ready()
+    await services.pools.wait_all_ready(str(DEFAULT_STEP), replicas)
+    return f"{replicas} x {description}"
+
+
 async def _drain(services: Services) -> None:
-    """Finish what was accepted, for as long as the settings allow."""
+    """Finish what is in work, or all of it where the next start would know nothing of it."""
     services.lifecycle.is_draining = True
-    waiting = services.queue.depth() + services.queue.leased()
-    _say(f"Draining: {waiting} jobs to finish")
+    queue = services.queue
+    if queue.outlives_process:
+        services.consumer.pause()
+        _say(f"Draining: {queue.leased()} jobs to finish, {queue.depth()} kept for the next start")
+    else:
+        _say(f"Draining: {queue.depth() + queue.leased()} jobs to finish")
+
+    def to_finish() -> int:
+        return queue.leased() + (0 if queue.outlives_process else queue.depth())
+
+    had_work = to_finish() > 0
     try:
         async with asyncio.timeout(services.settings.drain_timeout_s):
-            while services.queue.depth() or services.queue.leased():  # noqa: ASYNC110 - no event
+            while to_finish():  # noqa: ASYNC110 - no event
                 await asyncio.sleep(_DRAIN_POLL_S)
     except TimeoutError:
-        left = services.queue.depth() + services.queue.leased()
-        _log.error("%d jobs were not finished in time and are lost", left)
-    if waiting:
+        fate = "go on at the next start" if queue.outlives_process else "are lost"
+        _log.error("%d jobs were not finished in time and %s", to_finish(), fate)
+    if had_work:
         await asyncio.sleep(_LAST_POLLS_S)
 
 

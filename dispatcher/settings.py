@@ -31,8 +31,8 @@ class Settings(BaseSettings):
     """Port to listen on; 0 takes a free one."""
     data_dir: Path = Path(".conveyor")
     """Directory for records, converted models and, with a durable queue, jobs and images."""
-    replicas: int = Field(default=len(os.sched_getaffinity(0)), ge=1, le=256)
-    """Replicas of the default pipeline's step; the default is the number of cores."""
+    replicas: int = Field(default=len(os.sched_getaffinity(0)), ge=0, le=256)
+    """Replicas of the default pipeline's step, as many as cores unless told; 0 does without it."""
     model: str = "efficientnet_lite0"
     """Classifier of the default pipeline: efficientnet_lite0, resnet18 or any of torchvision."""
     runtime: Literal["auto", "torch", "openvino"] = "auto"
@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     """Directory of the model files that clients may name; DATA_DIR/user-models unless told."""
     max_local_replicas: int = Field(default=128, ge=0, le=4096)
     """Most replicas of all pipelines that clients make on this machine, together."""
-    queue: Literal["memory", "sqlite"] = "memory"
+    queue: Literal["sqlite", "memory"] = "sqlite"
     """Where accepted jobs are kept: sqlite survives crashes, memory ends with the process."""
     topology: Literal["local"] = "local"
     """Where replicas run: local child processes."""
@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     """Most bytes of images that wait; one more is refused with 503."""
     max_queue_age_s: float = Field(default=300.0, gt=0)
     """Once the oldest waiting job has waited this long, in seconds, new ones are refused."""
+    burst_s: float = Field(default=10.0, gt=0)
+    """How long the queue may stay full, in seconds, until it is kept short."""
     upload_budget_bytes: int = Field(default=512 * 1024**2, ge=1)
     """Most bytes of uploads that arrive at the same time; what comes more is refused with 503."""
     storage_limit_bytes: int = Field(default=0, ge=0)

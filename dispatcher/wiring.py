@@ -1,22 +1,35 @@
 """Puts the rooms together: the only place that knows which backend a setting means."""
 
-import fcntl
+import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
+from dispatcher.api.asgi import encode_json
+from dispatcher.api.documents import result as result_document
+from dispatcher.api.guard import share_of_one
+from dispatcher.api.keys import KeyRing
 from dispatcher.blobs.base import BlobStore
 from dispatcher.blobs.directory import DirectoryBlobStore
-from dispatcher.errors import StartupError
+from dispatcher.blobs.local import LocalBlobStore
+from dispatcher.delivery.callback_url import CallbackPolicy
+from dispatcher.delivery.client import WebhookClient
+from dispatcher.delivery.outbox import Outbox
+from dispatcher.delivery.sender import WebhookSender
+from dispatcher.delivery.signing import load_signer
 from dispatcher.execution.attempts import Attempts
 from dispatcher.execution.collector import Collector
 from dispatcher.execution.consumer import Consumer
+from dispatcher.execution.deadlines import Deadlines
 from dispatcher.execution.executor import Executor
 from dispatcher.execution.retry import RetryPolicy
 from dispatcher.execution.stage_cache import StageCache
+from dispatcher.intake.admission import Admission, Limits
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing
+from dispatcher.intake.endings import Endings
+from dispatcher.intake.recovery import Recovery
 from dispatcher.intake.submission import Intake
 from dispatcher.pipelines.model import StepKey
 from dispatcher.pipelines.operations import DEFAULT_PIPELINE, OPERATIONS_PIPELINE
@@ -27,9 +40,13 @@ from dispatcher.pools.health import HealthPolicy
 from dispatcher.pools.monitor import HealthMonitor
 from dispatcher.queues.base import JobQueue
 from dispatcher.queues.memory import MemoryJobQueue
+from dispatcher.queues.sqlite import SqliteJobQueue
 from dispatcher.results.base import ResultStore
 from dispatcher.results.memory import MemoryResultStore
+from dispatcher.results.sqlite import SqliteResultStore
 from dispatcher.settings import Settings
+from dispatcher.storage.space import Space
+from dispatcher.storage.writer import Writer
 from dispatcher.telemetry.figures import Figures
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.topology.admin import PipelineAdmin
@@ -42,8 +59,10 @@ from dispatcher.topology.records import RecordDirectory
 
 DEFAULT_STEP: Final = StepKey(DEFAULT_PIPELINE, "0")
 """Its pool makes the service ready."""
-_LOCK_FILE: Final = "lock"
 _RECORDS_FOLDER: Final = "topology"
+_BLOBS_FOLDER: Final = "blobs"
+_PASSING_BLOBS_FOLDER: Final = "passing-blobs"
+"""Emptied at each start; of the memory queue alone, so that trying it costs nobody a job."""
 
 
 @dataclass(slots=True)
@@ -52,6 +71,20 @@ class Lifecycle:
 
     is_started: bool = False
     is_draining: bool = False
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when nothing more is waited for: whatever is still open ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where jobs, results and images are kept."""
+
+    queue: JobQueue
+    results: ResultStore
+    blobs: BlobStore
+    collector: Collector
+    writer: Writer | None
+    """What the durable ones write with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +92,29 @@ class Services:
     """Everything that the API and the server use, ready to be started."""
 
     settings: Settings
+    keys: KeyRing | None
+    """None when everybody may do everything."""
     lifecycle: Lifecycle
     metrics: Metrics
     figures: Figures
     queue: JobQueue
     results: ResultStore
     blobs: BlobStore
+    writer: Writer | None
+    recovery: Recovery
     pipelines: PipelineStore
     cache: ResultCache
     coalescing: Coalescing
     client: ReplicaClient
     pools: PoolDirectory
     monitor: HealthMonitor
+    endings: Endings
+    deadlines: Deadlines
     intake: Intake
     consumer: Consumer
     collector: Collector
+    webhooks: WebhookClient
+    webhook_sender: WebhookSender
     discovery: Discovery
     launcher: Launcher
     admin: PipelineAdmin
@@ -84,13 +125,14 @@ def build_services(settings: Settings) -> Services:
     lifecycle = Lifecycle()
     metrics = Metrics()
     figures = Figures(metrics)
-    queue = MemoryJobQueue(capacity=settings.queue_capacity)
-    blobs = DirectoryBlobStore(settings.data_dir / "blobs")
-    collector = Collector(blobs=blobs)
-    results = MemoryResultStore(
-        retention_s=settings.result_retention_s,
-        retention_count=settings.result_retention_count,
-        on_dropped=collector.collect,
+    outbox = Outbox()
+    make_stores = _durable_stores if settings.queue == "sqlite" else _memory_stores
+    stores = make_stores(settings, outbox)
+    queue, results, blobs, collector = (
+        stores.queue,
+        stores.results,
+        stores.blobs,
+        stores.collector,
     )
     pipelines = PipelineStore()
     cache = ResultCache(max_size=settings.cache_size)
@@ -98,6 +140,18 @@ def build_services(settings: Settings) -> Services:
     client = ReplicaClient()
     policy = HealthPolicy()
     pools = PoolDirectory(client=client, policy=policy)
+    deadlines = Deadlines()
+    keys = None if settings.api_keys_file is None else KeyRing(settings.api_keys_file)
+    endings = Endings(
+        queue=queue,
+        results=results,
+        blobs=blobs,
+        cache=cache,
+        coalescing=coalescing,
+        figures=figures,
+        stop_work=lambda job_id: consumer.stop(job_id),  # noqa: PLW0108 - it is made below
+        forget=deadlines.forget,
+    )
     intake = Intake(
         queue=queue,
         results=results,
@@ -105,8 +159,22 @@ def build_services(settings: Settings) -> Services:
         pipelines=pipelines,
         cache=cache,
         coalescing=coalescing,
+        endings=endings,
         figures=figures,
+        watch=deadlines.watch,
         is_draining=lambda: lifecycle.is_draining,
+        admission=Admission(
+            queue=queue,
+            figures=figures,
+            pipelines=pipelines,
+            pools=pools,
+            limits=Limits(
+                capacity_bytes=settings.queue_capacity_bytes,
+                max_age_s=settings.max_queue_age_s,
+                burst_s=settings.burst_s,
+            ),
+            share_of_one=share_of_one(keys, capacity=settings.queue_capacity),
+        ),
     )
     executor = Executor(
         pipelines=pipelines,
@@ -121,12 +189,14 @@ def build_services(settings: Settings) -> Services:
         pipelines=pipelines,
         pools=pools,
         figures=figures,
-        on_ended=intake.settle,
-        on_void=collector.collect,
+        deadlines=deadlines,
+        expire=endings.expire,
+        is_wanted_by_others=coalescing.claim,
+        on_ended=endings.settle,
     )
     records = RecordDirectory(settings.data_dir / _RECORDS_FOLDER)
     launcher = LocalLauncher(
-        [default_record(settings), *operations_records(settings)],
+        [*default_records(settings), *operations_records(settings)],
         records=records,
         client=client,
         limits=LocalLimits(
@@ -144,31 +214,104 @@ def build_services(settings: Settings) -> Services:
         is_draining=lambda: lifecycle.is_draining,
         is_idle=lambda pipeline_id: not queue.pending(pipeline_id),
     )
+    webhooks = WebhookClient(
+        load_signer=lambda: load_signer(settings.webhook_secret_file, data_dir=settings.data_dir),
+        policy=callback_policy(settings),
+    )
     return Services(
         settings=settings,
+        keys=keys,
         lifecycle=lifecycle,
         metrics=metrics,
         figures=figures,
         queue=queue,
         results=results,
         blobs=blobs,
+        writer=stores.writer,
+        recovery=Recovery(
+            queue=queue,
+            results=results,
+            blobs=blobs,
+            cache=cache,
+            coalescing=coalescing,
+            watch=deadlines.watch,
+        ),
         pipelines=pipelines,
         cache=cache,
         coalescing=coalescing,
         client=client,
         pools=pools,
         monitor=HealthMonitor(pools, client=client, policy=policy),
+        endings=endings,
+        deadlines=deadlines,
         intake=intake,
         consumer=consumer,
         collector=collector,
+        webhooks=webhooks,
+        webhook_sender=WebhookSender(
+            outbox,
+            results=results,
+            caller=webhooks,
+            policy=webhooks.policy,
+            document_of=lambda job: encode_json(
+                result_document(job, position=None, drain_rate=0.0)
+            ),
+            metrics=metrics,
+            jitter=random.Random(),
+        ),
         discovery=records,
         launcher=launcher,
         admin=admin,
     )
 
 
-def default_record(settings: Settings) -> StepRecord:
-    """Return the record of the pipeline that runs without being asked for."""
+def callback_policy(settings: Settings) -> CallbackPolicy:
+    """Return which addresses webhooks may go to."""
+    return CallbackPolicy(
+        allow_http=settings.webhook_allow_http, allow_private=settings.webhook_allow_private
+    )
+
+
+def _memory_stores(settings: Settings, outbox: Outbox) -> Stores:
+    """Return stores that end with the process."""
+    blobs = DirectoryBlobStore(settings.data_dir / _PASSING_BLOBS_FOLDER)
+    collector = Collector(blobs=blobs)
+    results = MemoryResultStore(
+        retention_s=settings.result_retention_s,
+        retention_count=settings.result_retention_count,
+        key_retention_s=settings.idempotency_retention_s,
+        on_dropped=collector.collect,
+        on_due=outbox.add,
+    )
+    queue = MemoryJobQueue(capacity=settings.queue_capacity)
+    return Stores(queue, results, blobs, collector, writer=None)
+
+
+def _durable_stores(settings: Settings, outbox: Outbox) -> Stores:
+    """Return stores that outlive the process; they share one database."""
+    writer = Writer(settings.data_dir, beside=settings.data_dir / _BLOBS_FOLDER)
+    space = Space(
+        settings.data_dir,
+        limit_bytes=settings.storage_limit_bytes,
+        reserve_percent=settings.storage_reserve_percent,
+        used_bytes=lambda: writer.size_bytes() + blobs.disk_bytes(),
+    )
+    blobs = LocalBlobStore(settings.data_dir / _BLOBS_FOLDER, writer=writer, space=space)
+    collector = Collector(blobs=blobs)
+    results = SqliteResultStore(
+        writer,
+        retention_s=settings.result_retention_s,
+        retention_count=settings.result_retention_count,
+        key_retention_s=settings.idempotency_retention_s,
+        on_dropped=collector.collect,
+        on_due=outbox.add,
+    )
+    queue = SqliteJobQueue(writer, capacity=settings.queue_capacity)
+    return Stores(queue, results, blobs, collector, writer)
+
+
+def default_records(settings: Settings) -> list[StepRecord]:
+    """Return the record of the pipeline that runs without being asked for; none when it is off."""
     params: dict[str, object] = {
         "model": settings.model,
         "runtime": settings.runtime,
@@ -176,12 +319,13 @@ def default_record(settings: Settings) -> StepRecord:
     }
     if settings.weights is not None:
         params["weights"] = _absolute(settings.weights)
-    return StepRecord(
+    record = StepRecord(
         key=DEFAULT_STEP,
         type="classifier",
         steps=({"id": 0, "type": "classifier", "params": params, "next_step": None},),
         replicas=settings.replicas,
     )
+    return [record] if record.replicas else []
 
 
 def operations_records(settings: Settings) -> list[StepRecord]:
@@ -193,27 +337,6 @@ def operations_records(settings: Settings) -> list[StepRecord]:
         replicas=settings.operation_replicas,
     )
     return [record] if record.replicas else []
-
-
-def open_data_dir(directory: Path) -> IO[str]:
-    """Make the data directory and take possession of it, until the returned file is closed.
-
-    Raises:
-        StartupError: it cannot be written, or another dispatcher has it.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        file = (directory / _LOCK_FILE).open("w")
-    except OSError as exc:
-        raise StartupError(
-            f"cannot write to the data directory {directory}: {exc.strerror}"
-        ) from exc
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        file.close()
-        raise StartupError(f"another dispatcher uses the data directory {directory}") from exc
-    return file
 
 
 def _absolute(weights: str) -> str:

@@ -18,6 +18,7 @@ from step_app.answers import (
     json_document,
     problem,
 )
+from step_app.contract.cancelling import CANCEL_PATH, CANCELLED_STATUS, decode_cancellation
 from step_app.contract.frames import (
     BATCH_MEDIA_TYPE,
     BatchItem,
@@ -27,16 +28,21 @@ from step_app.contract.frames import (
     encode_reply,
 )
 from step_app.contract.limits import MAX_IMAGE_BYTES, MAX_REPLY_BYTES
+from step_app.departures import ClientGoneError, ImagesInWork, while_connected
 from step_app.errors import (
     InvalidRequestError,
     MissingImageError,
     NotReadyError,
     PayloadTooLargeError,
     StepError,
+    UnwantedError,
 )
 from step_app.forwarding import ChainRunner, Visit
 from step_app.replica import Replica
+from step_app.runner import StepResult
 from step_app.steps.base import PictureOutput, StepRequest
+
+_CANCELLED = StepResult(UnwantedError(), inference_time_s=0.0, duration_s=0.0)
 
 
 class _CappedRequest(Request):
@@ -65,6 +71,7 @@ def create_app(replica: Replica, *, on_failure: Callable[[], None]) -> FastAPI:
     app = FastAPI(title="Conveyor step replica", lifespan=_lifespan(replica, chain, on_failure))
     app.add_exception_handler(StepError, _answer_step_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(ClientGoneError, _answer_nobody)
     _add_work_routes(app, replica, chain)
     _add_probe_routes(app, replica)
     return app
@@ -88,12 +95,14 @@ def _lifespan(
 
 
 def _add_work_routes(app: FastAPI, replica: Replica, chain: ChainRunner) -> None:
+    in_work = ImagesInWork()
+
     @app.post("/predict")
     async def predict(request: Request) -> Response:
         """Classify one image of a form."""
         _, runner = replica.require()
         filename, image = await _read_image(_CappedRequest(request.scope, request.receive))
-        result = await runner.submit(StepRequest(image))
+        result = await while_connected(request.receive, runner.submit(StepRequest(image)))
         if isinstance(result.outcome, StepError):
             raise result.outcome
         if isinstance(result.outcome, PictureOutput):
@@ -107,7 +116,8 @@ def _add_work_routes(app: FastAPI, replica: Replica, chain: ChainRunner) -> None
         visit = Visit.of(request.headers)
         capped = _CappedBatchRequest if visit.is_forwarded else _CappedRequest
         filename, image = await _read_image(capped(request.scope, request.receive))
-        return await chain.run(image, filename=filename, visit=visit)
+        running = asyncio.ensure_future(chain.run(image, filename=filename, visit=visit))
+        return await while_connected(request.receive, running)
 
     @app.post("/process_batch")
     async def process_batch(request: Request) -> Response:
@@ -118,10 +128,25 @@ def _add_work_routes(app: FastAPI, replica: Replica, chain: ChainRunner) -> None
             items = decode_batch(body)
         except ContractError as exc:
             raise InvalidRequestError(str(exc)) from exc
-        results = await asyncio.gather(*(runner.submit(_request(item)) for item in items))
-        replies = [item_reply(item, result) for item, result in zip(items, results, strict=True)]
+        futures = [runner.submit(_request(item)) for item in items]
+        with in_work.known([item.id for item in items], futures):
+            gathered = asyncio.gather(*futures, return_exceptions=True)
+            results = await while_connected(request.receive, gathered)
+        replies = [
+            item_reply(item, _CANCELLED if isinstance(result, BaseException) else result)
+            for item, result in zip(items, results, strict=True)
+        ]
         reply = encode_reply(BatchReply(revision=step.revision, items=replies))
         return Response(reply, media_type=BATCH_MEDIA_TYPE)
+
+    @app.post(CANCEL_PATH)
+    async def cancel(request: Request) -> Response:
+        """Take back images of batches that are in work; say how many there were."""
+        try:
+            ids = decode_cancellation(await _CappedRequest(request.scope, request.receive).body())
+        except ContractError as exc:
+            raise InvalidRequestError(str(exc)) from exc
+        return json_answer({"cancelled": in_work.cancel(ids)})
 
 
 def _request(item: BatchItem) -> StepRequest:
@@ -186,6 +211,11 @@ async def _read_image(request: Request) -> tuple[str, bytes]:
 async def _answer_step_error(_: Request, exc: Exception) -> Response:
     assert isinstance(exc, StepError)
     return problem(exc)
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    """Return what is never sent: the connection is closed."""
+    return Response(status_code=CANCELLED_STATUS)
 
 
 async def _answer_http_error(_: Request, exc: Exception) -> Response:

@@ -7,7 +7,8 @@ and palettes converted to RGB. Metadata is read for the orientation alone.
 
 import re
 import warnings
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
@@ -18,6 +19,8 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from step_app.contract.limits import MAX_PIXELS, MAX_SIDE
+from step_app.contract.structure import check_structure, png_chunks
+from step_app.contract.structure_errors import StructureError
 from step_app.errors import (
     EmptyImageError,
     ImageCorruptError,
@@ -25,6 +28,7 @@ from step_app.errors import (
     ImageTooLargeError,
     ImageTruncatedError,
     StepError,
+    TooManyFramesError,
     UnsupportedImageTypeError,
 )
 
@@ -50,6 +54,9 @@ _PNM_HEADER: Final = re.compile(rb"(P[56])\n([1-9]\d{0,4}) ([1-9]\d{0,4})\n255\n
 _END_OF_JPEG: Final = b"\xff\xd9"
 _START_OF_SCAN: Final = b"\xff\xda"
 
+_REFUSALS: Final[Mapping[str, type[StepError]]] = {
+    error.code: error for error in (ImageCorruptError, ImageTooLargeError, TooManyFramesError)
+}
 _EXIF_ORIENTATION: Final = 0x0112
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -125,6 +132,8 @@ def _judging(data: bytes) -> Iterator[None]:
             yield
     except StepError:
         raise
+    except StructureError as exc:
+        raise _REFUSALS[exc.code](str(exc)) from exc
     except Image.DecompressionBombError as exc:
         raise ImageTooLargeError from exc
     except OSError as exc:
@@ -137,8 +146,12 @@ def _judging(data: bytes) -> Iterator[None]:
 
 def _open(data: bytes) -> Image.Image:
     """Read the header and check what it promises; no pixel is decoded yet."""
+    if len(data) >= _MIN_HEADER_BYTES:
+        check_structure(data)
     image = Image.open(BytesIO(data), formats=ALLOWED_FORMATS)
     _check_size(image.width, image.height)
+    if image.format == "PNG":
+        _check_checksums(data)
     if image.format == "JPEG":
         if _END_OF_JPEG not in data:
             # The decoder does not miss an end-of-image marker; a sender who lost it has
@@ -147,6 +160,16 @@ def _open(data: bytes) -> Image.Image:
         if data.count(_START_OF_SCAN) > MAX_JPEG_SCANS:
             raise ImageTooComplexError
     return image
+
+
+def _check_checksums(data: bytes) -> None:
+    """Check what the decoder does not once it has pixels enough."""
+    view = memoryview(data)
+    for name, offset in png_chunks(data):
+        if name == b"IDAT":
+            end = offset + 8 + int.from_bytes(view[offset : offset + 4], "big")
+            if zlib.crc32(view[offset + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+                raise ImageCorruptError
 
 
 def _decode_jpeg(data: bytes) -> npt.NDArray[np.uint8] | None:

@@ -11,8 +11,10 @@
     ├── UnsupportedImageTypeError  415 unsupported_image_type
     ├── ImageTooLargeError         422 image_too_large
     ├── ImageTooComplexError       422 image_too_complex
+    ├── TooManyFramesError         422 too_many_frames
     ├── ImageTruncatedError        422 image_truncated
     ├── ImageCorruptError          422 image_corrupt
+    ├── UnwantedError              499 cancelled
     ├── StepFailedError            500 step_failed
     ├── NotReadyError              503 not_ready
     ├── NextStepMissingError       502 next_step_missing
@@ -91,6 +93,12 @@ class ImageTooComplexError(StepError):
     status, code, title = 422, "image_too_complex", "The image takes too long to decode"
 
 
+class TooManyFramesError(StepError):
+    """An animation of more frames than are looked at."""
+
+    status, code, title = 422, "too_many_frames", "The image has too many frames"
+
+
 class ImageTruncatedError(StepError):
     """The image ends before its pixels do."""
 
@@ -101,6 +109,12 @@ class ImageCorruptError(StepError):
     """The image's data contradicts its format."""
 
     status, code, title = 422, "image_corrupt", "The image is damaged"
+
+
+class UnwantedError(StepError):
+    """Nobody waits for the image any more; the status is nginx's for a client that has gone."""
+
+    status, code, title = 499, "cancelled", "The work was cancelled"
 
 
 class StepFailedError(StepError):

@@ -20,6 +20,7 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from step_app.batching import take_batch
+from step_app.checkpoints import stop_when
 from step_app.errors import StepError, StepFailedError
 from step_app.metrics import StepMetrics
 from step_app.steps.base import Outcome, Step, StepRequest
@@ -107,7 +108,7 @@ class StepRunner:
         await asyncio.to_thread(self._model.join)
 
     def submit(self, request: StepRequest) -> "asyncio.Future[StepResult]":
-        """Queue one image; cancelling the future drops it if it has not been computed yet."""
+        """Queue one image; who cancels the future stops the work at its next checkpoint."""
         work = _Work(request=request, future=self._loop.create_future())
         self._inbox.put(work)
         return work.future
@@ -163,8 +164,9 @@ class StepRunner:
         handed_over = time.perf_counter()
         for work in batch:
             self._busy_since = time.perf_counter()
-            if self._decode(work):
-                done += self._compute([work])
+            if self._decode(work) and not work.future.cancelled():
+                with stop_when(work.future.cancelled):
+                    done += self._compute([work])
                 work.prepared = None  # its pixels may be a hundred times as large as its file
             if time.perf_counter() - handed_over > _HAND_OVER_S:
                 self._deliver(done)
@@ -198,6 +200,7 @@ class StepRunner:
         return outcomes
 
     def _deliver(self, finished: "list[_Done]") -> None:
+        finished = [done for done in finished if not done.work.future.cancelled()]
         if not finished:
             return
         results = []

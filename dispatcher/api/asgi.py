@@ -20,6 +20,8 @@ Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TENANT_KEY = "conveyor.tenant"
 """Where the guards leave, in a request's scope, the name of its API key's owner."""
+BODY_KEY = "conveyor.release_body"
+"""Where, in a request's scope, a function ends the account of its body's bytes."""
 _MAX_FIELDS = 16
 _MAX_DIGITS = 4
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
@@ -31,6 +33,18 @@ def tenant_of(scope: Scope) -> str:
     return tenant
 
 
+def let_go_of_body(scope: Scope) -> None:
+    """Tell that nothing of a request's body is needed any more, long before its answer."""
+    release = scope.get(BODY_KEY)
+    if release is not None:
+        release()
+
+
+def encode_json(document: Mapping[str, Any]) -> bytes:
+    """Return a document as it is sent, everywhere byte by byte the same."""
+    return _encode(document).encode()
+
+
 async def send_json(
     send: Send,
     status: int,
@@ -39,11 +53,12 @@ async def send_json(
     headers: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
     """Send a JSON answer."""
-    body = _encode(document).encode()
+    body = encode_json(document)
     start = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
         *(headers or ()),
     ]
     await send({"type": "http.response.start", "status": status, "headers": start})

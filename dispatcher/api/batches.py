@@ -25,6 +25,7 @@ from dispatcher.api.contents import (
 )
 from dispatcher.api.documents import iso
 from dispatcher.api.jobs import MAX_WAIT_S
+from dispatcher.api.records import RecordView
 from dispatcher.blobs.base import BlobStore
 from dispatcher.errors import GoneError, MalformedMultipartError, NotFoundError
 from dispatcher.intake.batch_form import read_batch_form
@@ -72,11 +73,13 @@ class BatchEndpoint:
 
     def __init__(self, results: ResultStore) -> None:
         self._results = results
+        self._records = RecordView(results)
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Serve one request."""
         query = read_query(scope, allowed=frozenset({"wait"}))
-        batch = await self._results.get_batch(scope["path_params"]["batch_id"])
+        batch_id = scope["path_params"]["batch_id"]
+        batch = await self._records.batch(batch_id, tenant=tenant_of(scope))
         if "wait" in query:
             wait_s = parse_seconds(query["wait"], name="wait", maximum=MAX_WAIT_S)
             await self._wait(batch, timeout_s=wait_s)

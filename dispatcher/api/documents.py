@@ -26,7 +26,8 @@ def result(job: Job, *, position: int | None, drain_rate: float) -> dict[str, An
     Args:
         job: as stored.
         position: jobs that wait before it; None when it does not wait.
-        drain_rate: jobs that end per second at present.
+        drain_rate: jobs of its lane that are taken off the queue in a second while some wait; 0
+            when that is not known.
     """
     eta_s = None
     if position is not None and drain_rate > 0:
@@ -47,6 +48,9 @@ def result(job: Job, *, position: int | None, drain_rate: float) -> dict[str, An
         "queue_position": position,
         "eta_s": eta_s,
         "pipeline": job.pipeline_id,
+        "priority": job.priority.value,
+        "deadline_s": job.deadline_s,
+        "requeued_from": job.requeued_from,
         "steps": [_step(run) for run in job.stages],
         "result": _result(job),
         "error": (

@@ -1,4 +1,4 @@
-"""The short way to the calls that every image makes.
+"""The first thing that every request meets: guards, then a short way to the hot calls.
 
 ``POST /predict_async``, ``POST /predict`` and ``GET /result/<id>`` are answered before FastAPI's
 layers of middleware and routing, which cost 20 to 30 µs a request; hashing apart, all the work of
@@ -8,23 +8,42 @@ Every other request, and these with a wrong method, goes on to the application; 
 endpoints are routes, too, so that documentation and tests find them.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from dispatcher.api.asgi import Endpoint, Receive, Scope, Send
+from dispatcher.api.bodies import (
+    Body,
+    UploadBody,
+    UploadBudget,
+    announced_bytes,
+    announces_body,
+    expects_continue,
+)
+from dispatcher.api.lingering import STRANGERS_BYTES, send_and_linger
 from dispatcher.api.problems import request_problem, unexpected_problem
-from dispatcher.errors import RequestError
+from dispatcher.api.security_headers import choose_headers
+from dispatcher.errors import ForbiddenError, RequestError, UnauthorizedError
 
 _log = logging.getLogger(__name__)
 
 RESULT_PREFIX: Final = "/result/"
-_LINGER_S: Final = 2.0
-_LINGER_BYTES: Final = 32 * 1024 * 1024
+
+
+class Doorkeeper(Protocol):
+    """Decides whether a request may pass."""
+
+    def admit(self, scope: Scope) -> None:
+        """Return when it may.
+
+        Raises:
+            RequestError: it may not.
+        """
+        ...
 
 
 class FrontDoor:
@@ -37,6 +56,8 @@ class FrontDoor:
         submissions: dict[str, Endpoint],
         result: Endpoint,
         on_refused: Callable[[str], None],
+        budget: UploadBudget,
+        doorkeeper: Doorkeeper | None = None,
     ) -> None:
         """Stand before an application.
 
@@ -45,27 +66,42 @@ class FrontDoor:
             submissions: endpoints that take images, by path.
             result: endpoint of ``GET /result/<id>``.
             on_refused: called with the code of every image that was refused.
+            budget: what uploads may take up in memory.
+            doorkeeper: asked before anything else; None lets everybody in.
         """
         self.app = app
         self._submissions = submissions
         self._result = result
         self._on_refused = on_refused
+        self._budget = budget
+        self._doorkeeper = doorkeeper
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-        elif scope["method"] == "POST" and scope["path"] in self._submissions:
+            return
+        if self._doorkeeper is not None:
+            try:
+                self._doorkeeper.admit(scope)
+            except RequestError as exc:
+                await self._turn_away(exc, scope, receive, send)
+                return
+        if scope["method"] == "POST" and scope["path"] in self._submissions:
             await self._submit(scope, receive, send)
         elif scope["method"] == "GET" and scope["path"].startswith(RESULT_PREFIX):
             await self._fetch(scope, receive, send)
         else:
-            await self.app(scope, receive, send)
+            await self._pass_on(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        send = choose_headers(scope["path"])(send)
+        await self.app(scope, Body(scope, receive).receive, send)
 
     async def _fetch(self, scope: Scope, receive: Receive, send: Send) -> None:
         job_id = scope["path"].removeprefix(RESULT_PREFIX)
         if "/" in job_id:
-            await self.app(scope, receive, send)
+            await self._pass_on(scope, receive, send)
             return
         scope["path_params"] = {"request_id": job_id}
         response = await _run(self._result, scope, receive, send)
@@ -73,11 +109,32 @@ class FrontDoor:
             await response(scope, receive, send)
 
     async def _submit(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = _Body(receive)
+        body = UploadBody(scope, receive, self._budget)
         endpoint = self._submissions[scope["path"]]
-        response = await _run(endpoint, scope, body.receive, send, on_refused=self._on_refused)
+        try:
+            response = await _run(endpoint, scope, body.receive, send, on_refused=self._on_refused)
+        finally:
+            body.release()
         if response is not None:
-            await _send_and_linger(response, body, send)
+            await send_and_linger(response, body, send)
+
+    async def _turn_away(
+        self, error: RequestError, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a request whose body nobody wants to see."""
+        if scope["method"] == "POST" and scope["path"] in self._submissions:
+            self._on_refused(error.code)
+        response = request_problem(error)
+        if not announces_body(scope):
+            await response(scope, receive, send)
+            return
+        body = Body(scope, receive)
+        is_stranger = isinstance(error, UnauthorizedError | ForbiddenError)
+        is_small = 0 < announced_bytes(scope) <= STRANGERS_BYTES
+        if (is_small or not is_stranger) and not expects_continue(scope):
+            await body.take_what_is_there()  # if that is all of it, the connection can stay
+        most_bytes = (STRANGERS_BYTES if is_small else 0) if is_stranger else None
+        await send_and_linger(response, body, send, most_bytes=most_bytes)
 
 
 async def _run(
@@ -98,48 +155,3 @@ async def _run(
         _log.exception("a request failed through our own fault")
         return unexpected_problem()
     return None
-
-
-class _Body:
-    """Knows whether the body of a request was read to its end."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self.is_complete = False
-
-    async def receive(self) -> MutableMapping[str, Any]:
-        """Receive the next message."""
-        message = await self._receive()
-        if not message.get("more_body", False):
-            self.is_complete = True
-        return message
-
-
-async def _send_and_linger(response: Response, body: _Body, send: Send) -> None:
-    """Answer, and let the client finish what it is sending for a moment.
-
-    A connection that is closed while data comes in is reset by the kernel, and the client, which
-    is still sending, often never sees the answer. So the last byte of the answer is held back
-    until the body has ended, or enough of it was thrown away.
-    """
-    if not body.is_complete:
-        # What is still to come of the body would be read as the next request, or for nothing.
-        response.headers["Connection"] = "close"
-    start = {"status": response.status_code, "headers": response.raw_headers}
-    await send({"type": "http.response.start", **start})
-    if not body.is_complete:
-        await send({"type": "http.response.body", "body": response.body, "more_body": True})
-        await _throw_away(body)
-        await send({"type": "http.response.body", "body": b""})
-    else:
-        await send({"type": "http.response.body", "body": response.body})
-
-
-async def _throw_away(body: _Body) -> None:
-    received = 0
-    try:
-        async with asyncio.timeout(_LINGER_S):
-            while not body.is_complete and received < _LINGER_BYTES:
-                received += len((await body.receive()).get("body", b""))
-    except TimeoutError:
-        pass

@@ -3,10 +3,12 @@
 from typing import Any, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
+from dispatcher.api.asgi import tenant_of
 from dispatcher.api.documents import made_name, step_headers
 from dispatcher.api.problems import PROBLEM_RESPONSES
+from dispatcher.api.records import RecordView
 from dispatcher.blobs.base import BlobMissingError, BlobStore
 from dispatcher.errors import GoneError, NotFoundError
 from dispatcher.jobs import Job, Output
@@ -17,7 +19,7 @@ _MAX_PIECE_DIGITS: Final = 6
 
 def image_router(*, results: ResultStore, blobs: BlobStore) -> APIRouter:
     """Return the routes of this resource."""
-    router = APIRouter(tags=["jobs"])
+    router, records = APIRouter(tags=["jobs"]), RecordView(results)
     pictures: dict[int | str, dict[str, Any]] = {
         200: {"content": {"image/*": {}}, "description": "The picture."}
     }
@@ -27,9 +29,9 @@ def image_router(*, results: ResultStore, blobs: BlobStore) -> APIRouter:
         response_class=Response,
         responses={**pictures, **PROBLEM_RESPONSES},
     )
-    async def get_image(request_id: str, download: bool = False) -> Response:
+    async def get_image(request: Request, request_id: str, download: bool = False) -> Response:
         """Return the picture that a job made; of a split the first piece."""
-        job = await results.get(request_id)
+        job = await records.job(request_id, tenant=tenant_of(request.scope))
         return await _answer(job, _find(job, 0), blobs, download=download)
 
     @router.get(
@@ -37,9 +39,11 @@ def image_router(*, results: ResultStore, blobs: BlobStore) -> APIRouter:
         response_class=Response,
         responses={**pictures, **PROBLEM_RESPONSES},
     )
-    async def get_piece(request_id: str, piece: str, download: bool = False) -> Response:
+    async def get_piece(
+        request: Request, request_id: str, piece: str, download: bool = False
+    ) -> Response:
         """Return one piece of a picture that was split, counted from 0 in reading order."""
-        job = await results.get(request_id)
+        job = await records.job(request_id, tenant=tenant_of(request.scope))
         if not (piece.isascii() and piece.isdigit() and len(piece) <= _MAX_PIECE_DIGITS):
             raise NotFoundError
         return await _answer(job, _find(job, int(piece)), blobs, download=download)

@@ -5,114 +5,21 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from dispatcher.api.batches import GONE
+from dispatcher.api.events import EVENTS_MEDIA_TYPE
+from dispatcher.api.guard import PUBLIC_PATHS
+from dispatcher.api.jobs import MAX_DEADLINE_S
 from dispatcher.api.pipeline_documents import REQUEST_SCHEMAS
 from dispatcher.api.problems import PROBLEM_MEDIA_TYPE
+from dispatcher.api.results import DEFAULT_LIMIT, MAX_LIMIT
+from dispatcher.api.schemas import SCHEMAS
+from dispatcher.delivery.callback_url import MAX_URL_LENGTH
 from dispatcher.intake.batch_form import MAX_BODY_BYTES, MAX_FILES
+from dispatcher.intake.idempotency import MAX_KEY_LENGTH
 from dispatcher.jobs import JobState
 from dispatcher.pipelines.actions import MAX_ACTIONS
 from step_app.contract.limits import MAX_IMAGE_BYTES
 from step_app.contract.tiles import MAX_TILES
 
-_PROBLEM: Final = {
-    "type": "object",
-    "required": ["type", "title", "status", "code", "detail", "request_id"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string", "description": "Stable, lower_snake."},
-        "detail": {"type": "string"},
-        "request_id": {"type": "string"},
-    },
-}
-_TICKET: Final = {
-    "type": "object",
-    "required": ["request_id", "status_url", "message", "queue_size", "from_cache"],
-    "properties": {
-        "request_id": {"type": "string"},
-        "status_url": {"type": "string"},
-        "message": {"type": "string"},
-        "queue_size": {"type": "integer"},
-        "from_cache": {"type": "boolean"},
-    },
-}
-_NULLABLE_NUMBER: Final = {"type": ["number", "null"]}
-_NULLABLE_TEXT: Final = {"type": ["string", "null"]}
-_STATES: Final = [state.value for state in JobState]
-_RESULT: Final = {
-    "type": "object",
-    "required": ["request_id", "filename", "status", "queued_at", "steps", "result", "error"],
-    "properties": {
-        "request_id": {"type": "string"},
-        "filename": {"type": "string"},
-        "status": {"enum": _STATES},
-        "queued_at": {"type": "string"},
-        "started_at": _NULLABLE_TEXT,
-        "completed_at": _NULLABLE_TEXT,
-        "processing_time": _NULLABLE_NUMBER,
-        "queue_time": _NULLABLE_NUMBER,
-        "replica_used": _NULLABLE_TEXT,
-        "from_cache": {"type": "boolean"},
-        "coalesced": {"type": "boolean"},
-        "attempts": {"type": "integer"},
-        "queue_position": {"type": ["integer", "null"]},
-        "eta_s": _NULLABLE_NUMBER,
-        "pipeline": {"type": "string"},
-        "steps": {"type": "array", "items": {"type": "object"}},
-        "result": {"type": ["object", "null"]},
-        "error": {"type": ["object", "null"]},
-    },
-}
-_BATCH_LINKS: Final = {
-    name: {"type": "string"} for name in ("batch_id", "status_url", "static_url", "zip_url")
-}
-_BATCH_REQUEST: Final = {
-    "request_id": {"type": "string"},
-    "filename": {"type": "string"},
-    "status": {"enum": [*_STATES, GONE]},
-    "status_url": {"type": "string"},
-}
-_BATCH_TICKET: Final = {
-    "type": "object",
-    "required": [*_BATCH_LINKS, "requests"],
-    "properties": {
-        **_BATCH_LINKS,
-        "requests": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": list(_BATCH_REQUEST),
-                "properties": _BATCH_REQUEST,
-            },
-        },
-    },
-}
-_BATCH_ENTRY: Final = {
-    **_BATCH_REQUEST,
-    "error": {"type": ["object", "null"]},
-    "sent": _NULLABLE_TEXT,
-    "outputs": {"type": "array", "items": {"type": "string"}},
-}
-_BATCH: Final = {
-    "type": "object",
-    "required": [*_BATCH_LINKS, "created_at", "counts", "total", "is_done", "requests"],
-    "properties": {
-        **_BATCH_LINKS,
-        "created_at": {"type": "string"},
-        "counts": {"type": "object", "additionalProperties": {"type": "integer"}},
-        "total": {"type": "integer"},
-        "is_done": {"type": "boolean"},
-        "requests": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": list(_BATCH_ENTRY),
-                "properties": _BATCH_ENTRY,
-            },
-        },
-    },
-}
 _PROCESS_FORM: Final = {
     "type": "object",
     "required": ["actions", "files"],
@@ -155,6 +62,56 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "description": "Chunks of rows that replicas compute at once; the result is the same.",
     },
     "cache": {"enum": ["true", "false"], "default": "true"},
+    "priority": {"enum": ["0", "1", "2"], "default": "1", "description": "0 is served first."},
+    "deadline_s": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": MAX_DEADLINE_S,
+        "description": "When nobody waits any more; a job that has not ended then expires.",
+    },
+    "webhook_url": {
+        "type": "string",
+        "format": "uri",
+        "maxLength": MAX_URL_LENGTH,
+        "description": (
+            "Where the result document is sent once the job has ended, signed as Standard Webhooks "
+            "asks. https only and no address inside the network, unless the operator allows it."
+        ),
+    },
+}
+_ANY_STATE: Final = "|".join(JobState)
+_IDEMPOTENCY_KEY: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_KEY_LENGTH,
+    "pattern": "^[!-~]+$",
+    "description": (
+        "Makes it safe to repeat the request: the same key with the same image and options gives "
+        "the same job; with others, 422 idempotency_key_reused."
+    ),
+}
+_LAST_EVENT_ID: Final = {
+    "type": "string",
+    "description": "Number of the last event that the client has; those after it are sent.",
+}
+_STATUS_FILTER: Final = {
+    "type": "string",
+    "pattern": f"^({_ANY_STATE})(,({_ANY_STATE}))*$",
+    "description": "Only jobs of these states, with commas between them.",
+}
+_LIMIT: Final = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+_AFTER: Final = {
+    "type": "string",
+    "description": "The page after this job, the `next` of the page before.",
+}
+_KEY_SCHEME: Final = "api_key"
+_API_KEY: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": (
+        "An API key, where the service asks for one. Its scopes are submit (send, cancel and "
+        "repeat jobs), read (fetch anything) and admin (make, change and delete pipelines)."
+    ),
 }
 _TIMEOUT: Final = {"type": "number", "minimum": 0, "maximum": 60, "default": 30}
 _WAIT: Final = {
@@ -173,14 +130,26 @@ def install_openapi(app: FastAPI) -> None:
         if app.openapi_schema is None:
             schema = generate()
             schema["paths"].update(_paths())
-            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
-            schemas.update({"Problem": _PROBLEM, "Ticket": _TICKET, "Result": _RESULT})
-            schemas.update({"Batch": _BATCH, "BatchTicket": _BATCH_TICKET})
+            _add_guards(schema["paths"])
+            components = schema.setdefault("components", {})
+            components["securitySchemes"] = {_KEY_SCHEME: _API_KEY}
+            schemas = components.setdefault("schemas", {})
+            schemas.update(SCHEMAS)
             schemas.update(REQUEST_SCHEMAS)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign] # FastAPI's documented way
+
+
+def _add_guards(paths: dict[str, dict[str, Any]]) -> None:
+    """Add what any call may be refused for before it is looked at: its head, its key, its pace."""
+    guards = _problems(400, 401, 403, 408, 414, 429, 431, 503)
+    for path, operations in paths.items():
+        for operation in operations.values():
+            operation["responses"] = {**guards, **operation["responses"]}
+            # The empty one says that a service without keys asks for none.
+            operation["security"] = [] if path in PUBLIC_PATHS else [{_KEY_SCHEME: []}, {}]
 
 
 def _paths() -> dict[str, Any]:
@@ -196,7 +165,7 @@ def _paths() -> dict[str, Any]:
             "post": _submission(
                 "Send an image, wait for its result",
                 {**_OPTIONS, "timeout_s": _TIMEOUT},
-                {**predicted, **problems},
+                {**predicted, **problems, **_problems(410)},
             )
         },
         "/result/{request_id}": {
@@ -209,8 +178,12 @@ def _paths() -> dict[str, Any]:
                     _parameter("wait", "query", _WAIT),
                 ],
                 "responses": {**fetched, **_problems(400, 404, 410, 422)},
-            }
+            },
+            "delete": _CANCEL,
         },
+        "/result/{request_id}/requeue": {"post": _REQUEUE},
+        "/results": {"get": _LIST},
+        "/result/{request_id}/events": {"get": _EVENTS},
         **_batch_paths(),
     }
 
@@ -268,6 +241,7 @@ def _submission(
         "parameters": [
             *(_parameter(name, "query", schema) for name, schema in options.items()),
             filename,
+            _parameter("Idempotency-Key", "header", _IDEMPOTENCY_KEY),
         ],
         "requestBody": {
             "required": True,
@@ -293,3 +267,55 @@ def _problems(*statuses: int) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Problem"}
     content = {PROBLEM_MEDIA_TYPE: {"schema": schema}}
     return {str(s): {"description": "A problem.", "content": content} for s in statuses}
+
+
+_LIST: Final = {
+    "tags": ["jobs"],
+    "summary": "List jobs, the latest accepted first",
+    "operationId": "list_results",
+    "parameters": [
+        _parameter("status", "query", _STATUS_FILTER),
+        _parameter("limit", "query", _LIMIT),
+        _parameter("after", "query", _AFTER),
+    ],
+    "responses": {"200": _ref("Results", "One page."), **_problems(400, 422)},
+}
+_CANCEL: Final = {
+    "tags": ["jobs"],
+    "summary": "Cancel a job that has not ended",
+    "description": "Identical jobs that were joined to it get their results all the same.",
+    "operationId": "cancel_result",
+    "parameters": [_parameter("request_id", "path", {"type": "string"})],
+    "responses": {"200": _ref("Cancelled", "Cancelled."), **_problems(400, 404, 409, 410)},
+}
+_REQUEUE: Final = {
+    "tags": ["jobs"],
+    "summary": "Repeat a failed job as a new one",
+    "operationId": "requeue_result",
+    "parameters": [_parameter("request_id", "path", {"type": "string"})],
+    "responses": {
+        "200": _ref("Ticket", "Served from the cache."),
+        "202": _ref("Ticket", "Queued."),
+        **_problems(400, 404, 409, 410, 503),
+    },
+}
+_EVENTS: Final = {
+    "tags": ["jobs"],
+    "summary": "Follow a job by server-sent events",
+    "operationId": "follow_result",
+    "parameters": [
+        _parameter("request_id", "path", {"type": "string"}),
+        _parameter("Last-Event-ID", "header", _LAST_EVENT_ID),
+    ],
+    "responses": {
+        "200": {
+            "description": (
+                "One event for each state: 1 queued, 2 processing, 3 the state in which it ended, "
+                "with the result document. The stream ends then."
+            ),
+            "content": {EVENTS_MEDIA_TYPE: {"schema": {"type": "string"}}},
+        },
+        "204": {"description": "The client has all events, and there will be no other."},
+        **_problems(400, 404, 410, 503),
+    },
+}

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -46,7 +47,11 @@ def problem(
         json.dumps(document),
         status_code=status,
         media_type=PROBLEM_MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers={
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            **(headers or {}),
+        },
     )
 
 
@@ -55,7 +60,9 @@ def request_problem(error: RequestError) -> Response:
     headers = {}
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(error.retry_after_s)
-    if error.status in (400, 413, 415):
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="conveyor"'
+    if error.status in (400, 408, 413, 414, 415, 431):
         # The rest of the body is not read; what follows on this connection would be misread.
         headers["Connection"] = "close"
     return problem(

@@ -4,15 +4,18 @@ Every path is looked up among the names of the batch; none ever reaches a file s
 """
 
 from typing import Any, Final
+from urllib.parse import quote
 
-from fastapi import APIRouter, Response
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 from dispatcher.api.archive import ZipResponse
+from dispatcher.api.asgi import tenant_of
 from dispatcher.api.contents import FOLDERS, find_picture, load_contents
 from dispatcher.api.images import picture_headers
 from dispatcher.api.index_page import PAGE_POLICY, index_page
 from dispatcher.api.problems import PROBLEM_RESPONSES
+from dispatcher.api.records import RecordView
 from dispatcher.blobs.base import BlobMissingError, BlobStore
 from dispatcher.errors import NotFoundError
 from dispatcher.results.base import ResultStore
@@ -33,12 +36,26 @@ _ZIP: Final[dict[int | str, dict[str, Any]]] = {
 
 def static_router(*, results: ResultStore, blobs: BlobStore) -> APIRouter:
     """Return the routes of this resource."""
-    router = APIRouter(tags=["batches"])
+    router, records = APIRouter(tags=["batches"]), RecordView(results)
+
+    @router.get(
+        "/static/{batch_id}",
+        response_class=RedirectResponse,
+        status_code=307,
+        responses={
+            307: {"description": "The same with a slash, for the links of the page."},
+            **PROBLEM_RESPONSES,
+        },
+    )
+    async def redirect_to_batch(batch_id: str) -> Response:
+        """Send a client that left out the slash to the page."""
+        return RedirectResponse(f"/static/{quote(batch_id, safe='')}/")
 
     @router.get("/static/{batch_id}/", response_class=HTMLResponse, responses={**PROBLEM_RESPONSES})
-    async def list_batch(batch_id: str) -> Response:
+    async def list_batch(request: Request, batch_id: str) -> Response:
         """Return a page with links to the pictures sent and those made so far."""
-        contents = await load_contents(results, await results.get_batch(batch_id))
+        batch = await records.batch(batch_id, tenant=tenant_of(request.scope))
+        contents = await load_contents(results, batch)
         return HTMLResponse(index_page(contents), headers=_PAGE_HEADERS)
 
     @router.get(
@@ -46,9 +63,10 @@ def static_router(*, results: ResultStore, blobs: BlobStore) -> APIRouter:
         response_class=Response,
         responses={**_ZIP, **PROBLEM_RESPONSES},
     )
-    async def get_zip(batch_id: str) -> Response:
+    async def get_zip(request: Request, batch_id: str) -> Response:
         """Return the pictures sent and those made so far as one zip file."""
-        contents = await load_contents(results, await results.get_batch(batch_id))
+        batch = await records.batch(batch_id, tenant=tenant_of(request.scope))
+        contents = await load_contents(results, batch)
         return ZipResponse(
             [picture for folder in FOLDERS for picture in contents.pictures(folder)],
             blobs=blobs,
@@ -61,9 +79,9 @@ def static_router(*, results: ResultStore, blobs: BlobStore) -> APIRouter:
         response_class=Response,
         responses={**_PICTURES, **PROBLEM_RESPONSES},
     )
-    async def get_picture(batch_id: str, folder: str, name: str) -> Response:
+    async def get_picture(request: Request, batch_id: str, folder: str, name: str) -> Response:
         """Return one picture; the folder is sent or made."""
-        batch = await results.get_batch(batch_id)
+        batch = await records.batch(batch_id, tenant=tenant_of(request.scope))
         picture = await find_picture(results, batch, folder=folder, name=name)
         try:
             data = await blobs.get(picture.digest)

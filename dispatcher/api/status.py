@@ -41,9 +41,11 @@ class StatusView:
         return {
             "cache_metrics": self._cache_metrics(),
             "endpoint_url": replicas[0].url if replicas else "",
-            "failed_requests": self._failed(),
+            "failed_requests": figures.ended[JobState.FAILED],
+            "cancelled_requests": figures.ended[JobState.CANCELLED],
+            "expired_requests": figures.ended[JobState.EXPIRED],
             "health_metrics": {
-                "error_rate": _percent(self._failed(), sum(figures.ended.values())),
+                "error_rate": _percent(self._unanswered(), sum(figures.ended.values())),
                 "last_request_timestamp": figures.last_request_at,
                 "uptime": round(figures.uptime_s(), 2),
             },
@@ -58,9 +60,9 @@ class StatusView:
             "pipelines": [pipeline.id for pipeline in self._pipelines.all()],
         }
 
-    def _failed(self) -> int:
-        ended = self._figures.ended
-        return sum(ended[state] for state in ended if state is not JobState.COMPLETED)
+    def _unanswered(self) -> int:
+        """Return how many jobs ended without the answer that their clients still wanted."""
+        return self._figures.ended[JobState.FAILED] + self._figures.ended[JobState.EXPIRED]
 
     def _cache_metrics(self) -> dict[str, Any]:
         counts = self._figures.cache

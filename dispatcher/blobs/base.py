@@ -11,9 +11,10 @@ class BlobMissingError(Exception):
 class BlobStore(Protocol):
     """Image bytes by their SHA-256.
 
-    Promises of every backend: ``put`` returns once the bytes are kept; ``get`` gives exactly the
-    bytes that were put. Every ``put`` and every ``hold`` is one hold on the bytes and every
-    ``release`` ends one; bytes that nobody holds go.
+    Promises of every backend: ``put`` returns once the bytes are kept, as safely as the backend
+    keeps anything by the time when the job or result that needs them is safe; ``get`` gives
+    exactly the bytes that were put. Every ``put`` and every ``hold`` is one hold on the bytes and
+    every ``release`` ends one; bytes that nobody holds go.
     """
 
     async def start(self) -> None:
@@ -24,8 +25,14 @@ class BlobStore(Protocol):
         """Close it."""
         ...
 
-    async def put(self, digest: str, data: bytes) -> None:
+    async def put(self, digest: str, data: bytes, *, is_new_work: bool = True) -> None:
         """Keep bytes under their digest, 64 hexadecimal digits.
+
+        Args:
+            digest: SHA-256 of the bytes.
+            data: the bytes.
+            is_new_work: whether they may be refused to leave space for finishing what was
+                accepted before; a backend that outlives the process then waits for space.
 
         Raises:
             StorageFullError: there is no space for them; what was kept before still is.
@@ -57,6 +64,10 @@ class BlobStore(Protocol):
         Returns:
             The digests of which there are no bytes.
         """
+        ...
+
+    async def tidy(self) -> None:
+        """Give back space that nothing needs; called now and then."""
         ...
 
     def total_bytes(self) -> int:

@@ -43,10 +43,10 @@ class DirectoryBlobStore:
 
     async def close(self) -> None:
         """Remove the directory: the holds end here."""
-        self._packs.close()
+        self._packs.close(remove=True)
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    async def put(self, digest: str, data: bytes) -> None:
+    async def put(self, digest: str, data: bytes, *, is_new_work: bool = True) -> None:
         """Keep bytes under their digest."""
         if self.hold(digest):
             return
@@ -90,6 +90,9 @@ class DirectoryBlobStore:
     async def adopt(self, holds: Mapping[str, int]) -> list[str]:
         """Take over nothing: no earlier process left anything."""
         return [digest for digest in holds if digest not in self._holds]
+
+    async def tidy(self) -> None:
+        """Nothing to give back: what nobody holds is gone at once."""
 
     def total_bytes(self) -> int:
         """Return how many bytes are kept."""

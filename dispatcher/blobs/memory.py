@@ -19,7 +19,7 @@ class MemoryBlobStore:
     async def close(self) -> None:
         """Nothing to close."""
 
-    async def put(self, digest: str, data: bytes) -> None:
+    async def put(self, digest: str, data: bytes, *, is_new_work: bool = True) -> None:
         """Keep bytes under their digest."""
         if digest not in self._data:
             self._data[digest] = data
@@ -52,6 +52,9 @@ class MemoryBlobStore:
     async def adopt(self, holds: Mapping[str, int]) -> list[str]:
         """Take over nothing: no earlier process left anything."""
         return [digest for digest in holds if digest not in self._holds]
+
+    async def tidy(self) -> None:
+        """Nothing to give back: what nobody holds is gone at once."""
 
     def total_bytes(self) -> int:
         """Return how many bytes are kept."""

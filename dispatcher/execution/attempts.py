@@ -1,21 +1,36 @@
 """One item through one pool: tried until it is answered, judged, or given up."""
 
 import asyncio
+import contextlib
 import random
 import time
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakKeyDictionary
 
-from dispatcher.errors import AttemptError, AttemptTimeoutError, ReplicaLostError
-from dispatcher.execution.retry import GiveUp, RetryPolicy, decide
+from dispatcher.errors import (
+    AttemptError,
+    AttemptTimeoutError,
+    BatchRejectedError,
+    ItemRejectedError,
+    ReplicaLostError,
+)
+from dispatcher.execution.retry import GiveUp, RetryPolicy, Tried, decide, given_up
+from dispatcher.execution.retry_budget import RetryBudget
 from dispatcher.jobs import JobError
 from dispatcher.pipelines.model import StepKey
 from dispatcher.pools.directory import PoolDirectory
 from dispatcher.pools.parcel import Answer
+from dispatcher.pools.pool import Pool
 from step_app.contract.frames import BatchItem
 
 NO_CAPACITY_TIMEOUT_S: Final = 60.0
 """How long an item waits for a replica that can take it before its job fails."""
+RETRY_PATIENCE_S: Final = 60.0
+"""How long a retry waits for leave before its job fails."""
+_SUSPICIOUS: Final = (ReplicaLostError, AttemptTimeoutError, BatchRejectedError)
+"""After these an item may be the reason, so it travels alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +53,19 @@ class GaveUpError(Exception):
 class Attempts:
     """Knows how often an item may be tried, and where next."""
 
-    def __init__(self, *, pools: PoolDirectory, policy: RetryPolicy, jitter: random.Random) -> None:
+    def __init__(
+        self,
+        *,
+        pools: PoolDirectory,
+        policy: RetryPolicy,
+        jitter: random.Random,
+        create_budget: Callable[[], RetryBudget] = RetryBudget,
+    ) -> None:
         self._pools = pools
         self._policy = policy
         self._jitter = jitter
+        self._create_budget = create_budget
+        self._budgets: WeakKeyDictionary[Pool, RetryBudget] = WeakKeyDictionary()
 
     async def run(
         self, key: StepKey, item: BatchItem, *, weight_bytes: int = 0, prefer: str = ""
@@ -58,12 +82,13 @@ class Attempts:
             GaveUpError: there is none, and none will come.
         """
         failed_at: list[str] = []
-        attempts, tries, alone = 0, 0, False
+        tried, alone = Tried(), False
         give_up_at = time.monotonic() + NO_CAPACITY_TIMEOUT_S
         while True:
+            # Looked up for every try: a record that was gone for a moment has a new pool.
+            pool = self._pools.get(str(key))
+            budget = self._budget_of(pool)
             try:
-                # Looked up for every try: a record that was gone for a moment has a new pool.
-                pool = self._pools.get(str(key))
                 answer = await pool.process(
                     item,
                     avoid=failed_at,
@@ -73,19 +98,51 @@ class Attempts:
                     patience_s=max(0.0, give_up_at - time.monotonic()),
                 )
             except AttemptError as exc:
-                attempts += exc.uses_attempt
-                tries += 1
-                alone = alone or isinstance(exc, ReplicaLostError | AttemptTimeoutError)
+                tried = tried.after(exc, alone=alone)
+                alone = alone or isinstance(exc, _SUSPICIOUS)
                 failed_at.append(exc.replica_url)
-                decision = decide(
-                    exc,
-                    attempts=attempts,
-                    tries=tries,
-                    policy=self._policy,
-                    jitter=self._jitter,
-                )
-                if isinstance(decision, GiveUp):
-                    raise GaveUpError(decision.error, attempts) from exc
-                await asyncio.sleep(decision.delay_s)
+                await self._await_retry(exc, tried, pool=pool, failed_at=failed_at)
             else:
-                return Attempted(answer, attempts + 1)
+                budget.note_answer()
+                return Attempted(answer, tried.attempts + 1)
+
+    async def _await_retry(
+        self, error: AttemptError, tried: Tried, *, pool: Pool, failed_at: Collection[str]
+    ) -> None:
+        """Return when it is time to try again.
+
+        Raises:
+            GaveUpError: it is never.
+        """
+        budget = self._budget_of(pool)
+        if isinstance(error, ItemRejectedError):
+            budget.note_answer()
+        elif error.uses_attempt:
+            budget.note_failure()
+        decision = decide(
+            error,
+            tried,
+            has_other=any(r.is_ready and r.url not in failed_at for r in pool.replicas),
+            policy=self._policy,
+            jitter=self._jitter,
+        )
+        if isinstance(decision, GiveUp):
+            raise GaveUpError(decision.error, tried.attempts) from error
+        await asyncio.sleep(decision.delay_s)
+        if decision.when_whole:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._policy.quarantine_s):
+                    await self._pools.wait_all_ready(pool.step, 1)
+        if not error.uses_attempt or budget.try_take():
+            return
+        try:
+            async with asyncio.timeout(RETRY_PATIENCE_S):
+                await budget.take()
+        except TimeoutError:
+            raise GaveUpError(given_up(error, tried).error, tried.attempts) from error
+
+    def _budget_of(self, pool: Pool) -> RetryBudget:
+        found = self._budgets.get(pool)
+        if found is None:
+            found = self._budgets[pool] = self._create_budget()
+        return found

@@ -1,6 +1,7 @@
 """Lets go of the pictures of jobs and batches that are no longer kept."""
 
 import asyncio
+import contextlib
 
 from dispatcher.blobs.base import BlobStore
 from dispatcher.jobs import Batch, Job
@@ -24,8 +25,10 @@ class Collector:
     async def run(self, results: ResultStore) -> None:
         """Release until cancelled."""
         while True:
-            try:
+            # Not a pause without work: there may never be one.
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_INTERVAL_S):
-                    await self._blobs.release(await self._digests.get())
-            except TimeoutError:
-                await results.drop_old()
+                    while True:
+                        await self._blobs.release(await self._digests.get())
+            await results.drop_old()
+            await self._blobs.tidy()

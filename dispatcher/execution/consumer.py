@@ -12,10 +12,12 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
+from dispatcher.crash_points import crash_point
 from dispatcher.errors import GoneError, NotFoundError, UnknownPipelineError
-from dispatcher.execution.executor import Executor
+from dispatcher.execution.deadlines import Deadlines, Expire
+from dispatcher.execution.executor import Executor, StoppedError
 from dispatcher.jobs import Job, JobError
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.directory import PoolDirectory
@@ -28,9 +30,16 @@ _log = logging.getLogger(__name__)
 STARVED_AFTER_S: Final = 60.0
 """How long jobs stay in the queue while no replica at all is ready."""
 GIVE_BACK_PAUSE_S: Final = 1.0
+MAX_DELIVERIES: Final = 20
+"""How often a job may be taken off the queue: each time but the last the dispatcher ended."""
 
-OnEnded = Callable[[Job], Awaitable[None]]
-"""Called once for each job that this consumer carried to its end."""
+
+class OnEnded(Protocol):
+    """Called once for each job that was worked on to the end, however many wanted it."""
+
+    def __call__(self, outcome: Job, *, is_kept: bool) -> Awaitable[None]:
+        """Take the job as its work ended; not kept when it had ended early itself."""
+        ...
 
 
 class Consumer:
@@ -45,9 +54,25 @@ class Consumer:
         pipelines: PipelineStore,
         pools: PoolDirectory,
         figures: Figures,
+        deadlines: Deadlines,
+        expire: Expire,
+        is_wanted_by_others: Callable[[str], bool],
         on_ended: OnEnded,
-        on_void: Callable[[Job], None],
     ) -> None:
+        """Run the jobs of a queue.
+
+        Args:
+            queue: has the jobs' order.
+            results: has the jobs.
+            executor: carries a job through its stages.
+            pipelines: tell which pools a job needs.
+            pools: tell for how many jobs there is room.
+            figures: count what ends.
+            deadlines: tell which job nobody waits for any more.
+            expire: ends such a job.
+            is_wanted_by_others: says of a job that has ended whether it is run all the same.
+            on_ended: takes what came out.
+        """
         self._queue = queue
         self._results = results
         self._executor = executor
@@ -55,7 +80,14 @@ class Consumer:
         self._pools = pools
         self._figures = figures
         self._on_ended = on_ended
-        self._on_void = on_void
+        self._deadlines = deadlines
+        self._expire = expire
+        self._is_wanted_by_others = is_wanted_by_others
+        self._in_hand: set[str] = set()
+        """Jobs that were taken off the queue."""
+        self._stopped: set[str] = set()
+        """Those of them that nobody wants any more."""
+        self._is_paused = False
         self._running: set[asyncio.Task[None]] = set()
         self._carried: Counter[str] = Counter()
         """How many jobs of each lane run."""
@@ -67,9 +99,11 @@ class Consumer:
         try:
             while True:
                 self._forget_served()
-                lanes = [lane for lane in self._queue.lanes() if self._has_room(lane)]
+                lanes = [] if self._is_paused else self._queue.lanes()
+                lanes = [lane for lane in lanes if self._has_room(lane)]
                 lease = await self._queue.reserve(lanes)
                 if lease is None:
+                    self._note_waiting()
                     if announcing.done():
                         await announcing  # raises why it ended
                     await self._wait_for_change()
@@ -82,6 +116,22 @@ class Consumer:
             for task in (announcing, *self._running):
                 task.cancel()
             await asyncio.gather(announcing, *self._running, return_exceptions=True)
+
+    def _note_waiting(self) -> None:
+        """Tell the figures in which lanes jobs wait because replicas have enough to do."""
+        waiting = [] if self._is_paused else self._queue.lanes()
+        served = [lane for lane in waiting if all(self._slots(lane))]
+        self._figures.note_waiting(served, stalled=[lane for lane in waiting if lane not in served])
+
+    def pause(self) -> None:
+        """Take no more jobs; those in work go on."""
+        self._is_paused = True
+
+    def stop(self, job_id: str) -> None:
+        """Stop the work on a job that nobody wants any more, if it was taken off the queue."""
+        if job_id in self._in_hand:
+            self._stopped.add(job_id)
+            self._executor.stop(job_id)
 
     def _has_room(self, lane: str) -> bool:
         """Say whether a job of a lane may be taken.
@@ -128,8 +178,11 @@ class Consumer:
         self._pools.room.notify()
 
     async def _carry(self, lease: Lease) -> None:
+        self._in_hand.add(lease.job_id)
         try:
             await self._carry_to_end(lease)
+        except StoppedError:
+            await self._queue.ack(lease)
         except (NotFoundError, GoneError):
             _log.error("a queued job is not in the store", extra={"job_id": lease.job_id})
             await self._queue.ack(lease)
@@ -143,26 +196,47 @@ class Consumer:
                 await asyncio.sleep(GIVE_BACK_PAUSE_S)
             finally:
                 await self._queue.nack(lease)
+        finally:
+            self._in_hand.discard(lease.job_id)
+            self._stopped.discard(lease.job_id)
 
     async def _carry_to_end(self, lease: Lease) -> None:
+        if self._deadlines.is_over(lease.job_id):
+            await self._expire(lease.job_id)
         job = (await self._results.get(lease.job_id)).started(time.time())
-        if not await self._results.save(job):
-            await self._queue.ack(lease)  # it had ended before a crash; only this was missing
+        crash_point("leased")
+        # It may have ended early, or before a crash so that only its place was left.
+        is_open = await self._results.save(job)
+        if not is_open and not self._is_wanted_by_others(job.id):
+            await self._queue.ack(lease)
             return
-        ended = await self._run(job)
+        if job.id in self._stopped:
+            raise StoppedError
+        ended = await self._run(job) if lease.deliveries <= MAX_DELIVERIES else _poisonous(job)
         # The answer is kept before the job leaves the queue: a crash in between runs it again,
         # the other way round would lose it.
-        if await self._results.save(ended):
+        is_kept = await self._results.save(ended)
+        if is_kept:
+            crash_point("result_written")
             self._figures.count_ended(ended)
-        else:
-            self._on_void(ended)
+        self._figures.note_drained(lease.lane)
+        crash_point("before_ack")
         await self._queue.ack(lease)
-        await self._on_ended(ended)
+        crash_point("acked")
+        await self._on_ended(ended, is_kept=is_kept)
 
     async def _run(self, job: Job) -> Job:
         try:
             return await self._executor.run(job)
+        except StoppedError:
+            raise
         except Exception:
             _log.exception("the executor broke", extra={"job_id": job.id})
             error = JobError(code="internal_error", detail="The dispatcher failed on this job.")
             return job.failed(time.time(), error, attempts=job.attempts)
+
+
+def _poisonous(job: Job) -> Job:
+    """Return a job as given up: whatever takes it may not survive it."""
+    detail = f"The job was begun {MAX_DELIVERIES} times, and never came to an end."
+    return job.failed(time.time(), JobError(code="poison", detail=detail), attempts=job.attempts)

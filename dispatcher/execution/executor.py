@@ -1,5 +1,6 @@
 """Carries one job through the stages of its pipeline."""
 
+import asyncio
 import hashlib
 import time
 from collections import defaultdict
@@ -12,7 +13,7 @@ from dispatcher.blobs.base import BlobMissingError, BlobStore
 from dispatcher.errors import StorageFullError, UnknownPipelineError
 from dispatcher.execution.attempts import Attempts, GaveUpError
 from dispatcher.execution.budget import BYTES_PER_PIXEL, MAX_BYTES_IN_WORK, ByteBudget
-from dispatcher.execution.pieces import Piece
+from dispatcher.execution.pieces import Piece, descend
 from dispatcher.execution.plan import Segment, plan
 from dispatcher.execution.segments import SegmentRunner, merge_runs, one_revision
 from dispatcher.execution.stage_cache import StageCache
@@ -36,6 +37,10 @@ class _Progress:
     has_pictures: bool = False
 
 
+class StoppedError(Exception):
+    """The work on a job was stopped because nobody wants it any more."""
+
+
 class Executor:
     """Runs jobs: every stage in its pool, one segment after the other."""
 
@@ -56,11 +61,38 @@ class Executor:
             partial(ByteBudget, max_bytes_in_work)
         )
         """One for each pipeline: one whose replicas are gone must not hold up the others."""
+        self._stoppable: dict[str, asyncio.Task[Any]] = {}
+        """By job; not while its pictures are being kept, which must be done whole."""
+        self._stopped: set[str] = set()
 
     async def run(self, job: Job) -> Job:
-        """Return the job as it ended, completed or failed; its pictures are kept."""
-        async with self._budgets[job.pipeline_id].spend(job.width * job.height * BYTES_PER_PIXEL):
-            return await self._run(job)
+        """Return the job as it ended, completed or failed; its pictures are kept.
+
+        Raises:
+            StoppedError: it was stopped; nothing of it is kept.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._stoppable[job.id] = task
+        budget = self._budgets[job.pipeline_id]
+        try:
+            async with budget.spend(job.width * job.height * BYTES_PER_PIXEL):
+                return await self._run(job)
+        except asyncio.CancelledError:
+            # Told to stop, and not together with the whole service.
+            if job.id in self._stopped and not task.uncancel():
+                raise StoppedError from None
+            raise
+        finally:
+            self._stoppable.pop(job.id, None)
+            self._stopped.discard(job.id)
+
+    def stop(self, job_id: str) -> None:
+        """Stop the work on a job, if it is worked on; later stages never run."""
+        task = self._stoppable.pop(job_id, None)
+        if task is not None:
+            self._stopped.add(job_id)
+            task.cancel()
 
     async def _run(self, job: Job) -> Job:
         progress = _Progress(pieces=[])
@@ -69,6 +101,7 @@ class Executor:
             progress.pieces = [_first_piece(job, await self._blobs.get(job.digest))]
             for segment in plan(pipeline, job):
                 await self._pass(segment, job, progress)
+            self._stoppable.pop(job.id, None)
             outputs = await self._keep(pipeline, progress)
         except GaveUpError as exc:
             return job.failed(
@@ -166,7 +199,7 @@ class Executor:
         held: list[str] = []
         try:
             for output, piece in zip(outputs, progress.pieces, strict=True):
-                await self._blobs.put(output.digest, piece.image)
+                await self._blobs.put(output.digest, piece.image, is_new_work=False)
                 held.append(output.digest)
         except BaseException:  # also when the job is stopped meanwhile
             for digest in held:
@@ -181,9 +214,16 @@ def _first_piece(job: Job, image: bytes) -> Piece:
         media_type=job.media_type,
         width=job.width,
         height=job.height,
-        # A job that shares no result shares no stage, either.
-        lineage=None if job.result_key is None else job.digest,
+        lineage=lineage_of(job),
     )
+
+
+def lineage_of(job: Job) -> str | None:
+    """Return what the image's pictures descend from; None when they are not shared."""
+    if job.result_key is None:
+        return None  # a job that shares no result shares no stage, either
+    # Of two tenants, one could tell by the time what the other has computed.
+    return descend(job.digest, job.tenant) if job.tenant else job.digest
 
 
 def _failed(job: Job, error: JobError, progress: _Progress) -> Job:

@@ -173,7 +173,7 @@ class BatchIntake:
         held: list[str] = []
         try:
             if not is_admitted:
-                self._intake.admit()
+                self._intake.admit([leader.job for leader in leading])
             for leader in leading:
                 # Until it is settled; the batch's own hold may end earlier or later.
                 self._blobs.hold(leader.job.digest)

@@ -22,16 +22,16 @@ class ResultCache:
         """Return the result kept under a key, and mark it as used."""
         return None if key is None else self._results.get(key)
 
-    def put(self, key: str, result: CachedResult) -> list[CachedResult]:
-        """Keep a good result; return those that had to go for it."""
+    def put(self, key: str, result: CachedResult) -> list[tuple[str, CachedResult]]:
+        """Keep a good result; return those that had to go for it, with their keys."""
         if not self._max_size:
-            return [result]
+            return [(key, result)]
         gone = []
         replaced = self._results.pop(key, None)
         if replaced is not None:
-            gone.append(replaced)
+            gone.append((key, replaced))
         while len(self._results) >= self._max_size:
-            gone.append(self._results.popitem()[1])
+            gone.append(self._results.popitem())
         self._results[key] = result
         return gone
 

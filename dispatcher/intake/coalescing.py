@@ -1,6 +1,8 @@
 """Identical work in flight is done once and answers all who asked."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from dispatcher.jobs import Job
@@ -18,7 +20,29 @@ class Flight:
     )
     """Done when the leader is in the queue; fails with its refusal when it was refused."""
     outcome: Job | None = None
-    """The leader as it ended; None while it has not."""
+    """The leader as its work ended; None while it has not."""
+    joining: int = 0
+    """How many are about to follow, and count as if they did."""
+    has_leader: bool = True
+    """Whether the leader itself waits for the outcome; one that has ended early does not."""
+    owes_hold: bool = False
+    """Whether the leader has left its hold on the image to the flight."""
+    is_void: bool = False
+    """Whether the outcome's pictures are still held, though not by the leader."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Say whether anybody waits for the outcome."""
+        return self.has_leader or self.joining > 0 or bool(self.followers)
+
+    @contextmanager
+    def being_joined(self) -> Iterator[None]:
+        """Count one more who is about to follow, for the length of the block."""
+        self.joining += 1
+        try:
+            yield
+        finally:
+            self.joining -= 1
 
 
 class Coalescing:
@@ -36,24 +60,49 @@ class Coalescing:
         """Return the flight that does this work already."""
         return self._by_key.get(key)
 
+    def led_by(self, job_id: str) -> Flight | None:
+        """Return the flight that a job leads."""
+        return self._by_leader.get(job_id)
+
     def take_off(self, leader: Job) -> Flight:
-        """Register a job as the one that does its work."""
-        flight = Flight(key=leader.work_key, leader=leader)
+        """Register a job as the one that does its work; it may have ended, if others follow it."""
+        flight = Flight(leader.work_key, leader, has_leader=not leader.state.is_terminal)
         # A refusal that nobody follows is no unhandled error.
         flight.accepted.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._by_key[flight.key] = self._by_leader[leader.id] = flight
         return flight
+
+    def leave(self, follower: Job) -> Flight | None:
+        """Have a job follow no longer; return the flight it has left, None when it was in none."""
+        flight = self._by_key.get(follower.work_key)
+        for number, other in enumerate(flight.followers if flight else ()):
+            if flight and other.id == follower.id:
+                del flight.followers[number]
+                return flight
+        return None
+
+    def claim(self, leader_id: str) -> bool:
+        """Say whether others wait for the work of a job that has ended itself.
+
+        If not, nobody can follow it any more.
+        """
+        flight = self._by_leader.get(leader_id)
+        if flight is not None and flight.is_wanted:
+            return True
+        self.land(leader_id, outcome=None)
+        return False
 
     def land(self, leader_id: str, *, outcome: Job | None) -> list[Job]:
         """End the flight of a job and return those that waited for it.
 
         Args:
             leader_id: the job that did the work.
-            outcome: that job as it ended; None when it was never accepted.
+            outcome: that job as its work ended; None when there is no outcome.
         """
         flight = self._by_leader.pop(leader_id, None)
         if flight is None:
             return []
         flight.outcome = outcome
-        self._by_key.pop(flight.key, None)
+        if self._by_key.get(flight.key) is flight:
+            del self._by_key[flight.key]
         return flight.followers

@@ -22,7 +22,10 @@ from dispatcher.errors import (
 )
 from dispatcher.intake.form_parser import FormParser, check_part, file_name_of
 
-FIELD_NAMES: Final = frozenset({"image", "pipeline", "params", "tiles", "cache", "timeout_s"})
+FIELD_NAMES: Final = frozenset(
+    {"image", "pipeline", "params", "tiles", "cache", "timeout_s"}
+    | {"priority", "deadline_s", "webhook_url"}
+)
 MAX_PARTS: Final = 9
 MAX_FIELD_BYTES: Final = 64 * 1024
 MAX_FORM_OVERHEAD_BYTES: Final = 1024 * 1024

@@ -1,10 +1,10 @@
 """What kind of image some bytes are, by their first few kilobytes, without decoding.
 
 Headers can lie, so the replica checks again; but what a header admits is refused here, before
-it costs a replica anything. Only structure is read, 64 KiB of it at most.
+it costs a replica anything. Only structure is read, 64 KiB of it at most: sizes here, frames
+and pieces by the same rules as the replica's (``contract/structure``).
 """
 
-import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,15 +14,18 @@ from dispatcher.errors import (
     EmptyFileError,
     ImageCorruptError,
     ImageTooLargeError,
+    RequestError,
+    TooManyFramesError,
     UnsupportedImageTypeError,
 )
 from step_app.contract.limits import MAX_PIXELS, MAX_SIDE
+from step_app.contract.structure import check_structure, jpeg_segments
+from step_app.contract.structure_errors import StructureError
 
-_MAX_JPEG_SEGMENTS: Final = 1000
-_MAX_JPEG_GAP_BYTES: Final = 64 * 1024
-_JPEG_MARKER: Final = re.compile(rb"\xff[^\xff]")
 _START_OF_FRAME: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_NO_LENGTH: Final = frozenset({0x01, *range(0xD0, 0xD9)})
+_REFUSALS: Final[Mapping[str, type[RequestError]]] = {
+    error.code: error for error in (ImageCorruptError, ImageTooLargeError, TooManyFramesError)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,9 @@ def sniff(data: bytes) -> ImageKind:
     Raises:
         EmptyFileError: no bytes.
         UnsupportedImageTypeError: not the start of a format that is read.
-        ImageCorruptError: the header contradicts its format.
+        ImageCorruptError: the header, or what follows it, contradicts its format.
         ImageTooLargeError: more pixels than are taken.
+        TooManyFramesError: more frames than are taken.
     """
     if not data:
         raise EmptyFileError
@@ -49,9 +53,12 @@ def sniff(data: bytes) -> ImageKind:
         if data.startswith(magic) and (media_type != "image/webp" or data[8:12] == b"WEBP"):
             try:
                 width, height = read_size(data)
+                _check_size(width, height)
+                check_structure(data)
             except (struct.error, IndexError) as exc:
                 raise UnsupportedImageTypeError("The file ends within its header.") from exc
-            _check_size(width, height)
+            except StructureError as exc:
+                raise _REFUSALS[exc.code](str(exc)) from exc
             return ImageKind(media_type, width, height)
     raise UnsupportedImageTypeError("JPEG, PNG, WebP, GIF, BMP and TIFF are read.")
 
@@ -68,21 +75,11 @@ def _check_size(width: int, height: int) -> None:
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     """Walk the segments up to the frame header."""
-    offset = 2
-    for _ in range(_MAX_JPEG_SEGMENTS):
-        # Junk and any number of fill bytes before a marker are legal; to look on for ever is not.
-        found = _JPEG_MARKER.search(data, offset, offset + _MAX_JPEG_GAP_BYTES)
-        if found is None and offset + _MAX_JPEG_GAP_BYTES < len(data):
-            raise ImageCorruptError("The next segment is too far away.")
-        offset = len(data) if found is None else found.end() - 1
-        marker = data[offset]
+    for marker, offset in jpeg_segments(data):
         if marker in _START_OF_FRAME:
-            height, width = struct.unpack_from(">HH", data, offset + 4)
+            height, width = struct.unpack_from(">HH", data, offset + 3)
             return width, height or 1  # height 0: a later marker tells, the decoder checks it
-        offset += 1
-        if marker not in _NO_LENGTH:
-            offset += max(2, struct.unpack_from(">H", data, offset)[0])
-    raise ImageCorruptError("No frame header in the first thousand segments.")
+    raise ImageCorruptError("The picture begins without a frame header.")
 
 
 def _png_size(data: bytes) -> tuple[int, int]:

@@ -7,19 +7,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dispatcher.blobs.base import BlobStore
+from dispatcher.crash_points import crash_point
 from dispatcher.errors import (
     DrainingError,
     OverloadedError,
     RequestError,
     UnknownPipelineError,
 )
-from dispatcher.intake.admission import MIN_RETRY_AFTER_S, admit, retry_after_s
+from dispatcher.intake.admission import MIN_RETRY_AFTER_S, Admission
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing, Flight
 from dispatcher.intake.digest import coalescing_key, result_key
+from dispatcher.intake.endings import Endings
+from dispatcher.intake.idempotency import Repeats
 from dispatcher.intake.sniffing import ImageKind, sniff
 from dispatcher.intake.upload import Upload
-from dispatcher.jobs import CachedResult, Idempotency, Job, JobState, OperationSpec, Priority
+from dispatcher.jobs import Idempotency, Job, OperationSpec, Priority
 from dispatcher.pipelines.model import Pipeline
 from dispatcher.pipelines.operations import OPERATIONS_PIPELINE
 from dispatcher.pipelines.overrides import Overrides, parse_overrides, with_tiles
@@ -45,7 +48,7 @@ class SubmitOptions:
 
 
 class Intake:
-    """Accepts jobs and settles those that wait for an identical one."""
+    """Accepts jobs."""
 
     def __init__(
         self,
@@ -56,8 +59,11 @@ class Intake:
         pipelines: PipelineStore,
         cache: ResultCache,
         coalescing: Coalescing,
+        endings: Endings,
         figures: Figures,
+        watch: Callable[[Job], None],
         is_draining: Callable[[], bool],
+        admission: Admission,
     ) -> None:
         self._queue = queue
         self._results = results
@@ -65,18 +71,30 @@ class Intake:
         self._pipelines = pipelines
         self._cache = cache
         self._coalescing = coalescing
+        self._endings = endings
         self._figures = figures
+        self._watch = watch
         self._is_draining = is_draining
+        self._admission = admission
+        self._repeats = Repeats(results)
 
     async def submit(self, upload: Upload, options: SubmitOptions) -> Job:
         """Accept an image.
 
         Returns:
-            The job: ended already when its result was known, else queued.
+            The job: ended already when its result was known, else queued. When the request
+            repeats an earlier one by its Idempotency-Key, the job of that one.
 
         Raises:
             RequestError: it was not accepted, and nothing of it is kept.
         """
+        if options.idempotency is None:
+            return await self._submit(upload, options)
+        return await self._repeats.accept_once(
+            options.tenant, options.idempotency, lambda: self._submit(upload, options)
+        )
+
+    async def _submit(self, upload: Upload, options: SubmitOptions) -> Job:
         self.check_open()
         pipeline = self._pipelines.get(options.pipeline)
         if pipeline.id == OPERATIONS_PIPELINE:
@@ -118,26 +136,18 @@ class Intake:
     async def answer_from_cache(self, job: Job) -> Job | None:
         """Return the job as answered by an earlier result; None when there is none."""
         cached = self._cache.get(job.result_key)
-        if cached is None or not await self._hold_outputs(cached):
+        if cached is None or not await self._endings.hold_outputs(cached):
             return None
         answered = job.served_from_cache(cached.result, cached.outputs, cached.revision)
-        await self._results.add(answered)
+        try:
+            await self._results.add(answered)
+        except RequestError:  # there is no space for it
+            for output in answered.outputs:
+                await self._blobs.release(output.digest)
+            raise
         self._figures.count_accepted(CacheOutcome.HIT)
         self._figures.count_ended(answered)
         return answered
-
-    async def settle(self, job: Job) -> None:
-        """Take note that a job has ended: keep a good result, answer those who waited for it."""
-        if (
-            job.state is JobState.COMPLETED
-            and job.result_key is not None
-            # Another revision than the key names may have answered during a roll-out.
-            and job.revision == job.expected_revision
-        ):
-            await self._keep(job.result_key, job)
-        for follower in self._coalescing.land(job.id, outcome=job):
-            await self._settle_follower(follower, job)
-        await self._let_go(job)
 
     async def follow(self, flight: Flight, job: Job) -> Job:
         """Wait for the leader to be accepted, then for its result, instead of being queued.
@@ -145,6 +155,13 @@ class Intake:
         Raises:
             RequestError: the leader was refused.
         """
+        try:
+            with flight.being_joined():
+                return await self._follow(flight, job)
+        finally:
+            await self._endings.close(flight)
+
+    async def _follow(self, flight: Flight, job: Job) -> Job:
         await asyncio.shield(flight.accepted)
         job = replace(job, coalesced=True)
         # Its own hold, for its leader may be cancelled; there is none when that has just ended.
@@ -161,21 +178,19 @@ class Intake:
         # Kept before it joins: whoever settles the flight finds every follower in the store.
         if flight.outcome is None:
             flight.followers.append(job)
+            self._watch(job)
         else:
-            await self._settle_follower(job, flight.outcome)
+            await self._endings.settle_follower(job, flight.outcome)
         return job
 
-    def admit(self) -> None:
-        """Return when jobs may be queued.
+    def admit(self, jobs: Sequence[Job]) -> None:
+        """Return when jobs of one pipeline may be queued.
 
         Raises:
-            OverloadedError: the queue is full.
+            NoReplicaError: nobody could do them, and has not been able to for long.
+            OverloadedError: too much waits already.
         """
-        admit(
-            depth=self._queue.depth(),
-            capacity=self._queue.capacity,
-            drain_rate=self._figures.drain_rate(),
-        )
+        self._admission.admit(jobs)
 
     async def enqueue(self, jobs: Sequence[Job], *, is_admitted: bool = False) -> None:
         """Queue jobs of one pipeline, whose images are held already: all of them or none.
@@ -188,49 +203,21 @@ class Intake:
             OverloadedError: the queue is full.
         """
         try:
-            for job in jobs:
-                await self._results.add(job)
-            depth = await self._queue.put(jobs, is_admitted=is_admitted)
+            with self._endings.entering(jobs):
+                for job in jobs:
+                    await self._results.add(job)
+                depth = await self._queue.put(jobs, is_admitted=is_admitted)
+            crash_point("after_commit_before_202")
         except BaseException as exc:  # also when the client leaves meanwhile
             for job in jobs:
                 await self._results.discard(job.id)
             if isinstance(exc, QueueFullError):
-                after_s = retry_after_s(self._queue.depth(), self._figures.drain_rate())
+                after_s = self._admission.retry_after_s()
                 raise OverloadedError(retry_after_s=after_s) from exc
             raise
         self._figures.note_queued(len(jobs), depth=depth)
-
-    async def _keep(self, key: str, job: Job) -> None:
-        kept = CachedResult(job.result, job.outputs, job.revision)
-        if self._cache.max_size and await self._hold_outputs(kept):
-            for dropped in self._cache.put(key, kept):
-                for output in dropped.outputs:
-                    await self._blobs.release(output.digest)
-
-    async def _hold_outputs(self, result: CachedResult) -> bool:
-        """Hold the pictures of a result for one more owner; False when one is gone."""
-        for number, output in enumerate(result.outputs):
-            if not self._blobs.hold(output.digest):
-                for held in result.outputs[:number]:
-                    await self._blobs.release(held.digest)
-                return False
-        return True
-
-    async def _settle_follower(self, follower: Job, leader: Job) -> None:
-        settled = follower.settled_like(leader)
-        for output in settled.outputs:
-            self._blobs.hold(output.digest)
-        if await self._results.save(settled):
-            self._figures.count_ended(settled)
-            await self._let_go(settled)
-            return
-        for output in settled.outputs:
-            await self._blobs.release(output.digest)
-
-    async def _let_go(self, ended: Job) -> None:
-        """End the hold of a job on its image, unless it may be run again."""
-        if ended.media_type and not ended.keeps_image:
-            await self._blobs.release(ended.digest)
+        for job in jobs:
+            self._watch(job)
 
     async def _lead(self, flight: Flight, job: Job, image: bytes) -> None:
         try:
@@ -252,8 +239,9 @@ class Intake:
         flight.accepted.set_exception(reason if isinstance(reason, RequestError) else again)
 
     async def _enqueue(self, job: Job, image: bytes) -> None:
-        self.admit()
+        self.admit([job])
         await self._blobs.put(job.digest, image)
+        crash_point("blob_written")
         try:
             await self.enqueue([job])
         except BaseException:

@@ -1,7 +1,14 @@
 """One request body, read once: the image, its digest, and the form's text fields."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    MutableMapping,
+    MutableSequence,
+)
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
@@ -26,15 +33,20 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 class Upload:
     """What one request brought."""
 
-    chunks: Sequence[bytes]
+    chunks: MutableSequence[bytes]
     digest: str
     """SHA-256 of the image, hexadecimal."""
     filename: str
     fields: Mapping[str, str] = field(default_factory=dict)
 
     def image(self) -> bytes:
-        """Return the image's bytes; put together only now, because a cache hit never asks."""
-        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+        """Return the image's bytes; put together only now, because a cache hit never asks.
+
+        They take the place of the pieces: no image is in memory twice.
+        """
+        if len(self.chunks) != 1:
+            self.chunks[:] = [b"".join(self.chunks)]
+        return self.chunks[0]
 
 
 async def read_upload(headers: Mapping[bytes, bytes], receive: Receive) -> Upload:

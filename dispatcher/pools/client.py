@@ -6,19 +6,28 @@ request of 110 KB), and a request that is cancelled while it waits leaves no con
 """
 
 import asyncio
+import contextlib
+import json
+import logging
 import math
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import aiohttp
 
+from dispatcher.crash_points import crash_point
 from dispatcher.errors import (
+    AttemptError,
     AttemptTimeoutError,
+    BatchRejectedError,
     InvalidResponseError,
     NotSentError,
     ReplicaFailedError,
     ReplicaLostError,
+    ReplicaRejectedError,
 )
+from step_app.contract.cancelling import CANCEL_PATH, encode_cancellation
 from step_app.contract.frames import (
     BATCH_MEDIA_TYPE,
     BatchItem,
@@ -29,7 +38,14 @@ from step_app.contract.frames import (
 )
 from step_app.contract.limits import MAX_REPLY_BYTES
 
+_log = logging.getLogger(__name__)
 _OK = 200
+_REFUSALS: Final = frozenset(range(400, 500)) - {408, 425, 429}
+"""The 4xx that speak of the request and not of the moment."""
+_REPLY_ALLOWANCE_BYTES: Final = 16 * 1024 * 1024
+"""What an answer may have beyond the pictures that the request can account for."""
+_MAX_PROBLEM_BYTES: Final = 64 * 1024
+_CANCEL_TIMEOUT_S: Final = 2.0
 _NO_REPORT = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading a report of another shape than agreed raises."""
 
@@ -65,8 +81,17 @@ class ReplicaClient:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, url: str, items: Sequence[BatchItem], *, timeout_s: float) -> BatchReply:
+    async def send(
+        self, url: str, items: Sequence[BatchItem], *, timeout_s: float, weight_bytes: int = 0
+    ) -> BatchReply:
         """Send one batch to one replica and return its answer.
+
+        Args:
+            url: of the replica.
+            items: the batch.
+            timeout_s: when to give up, in seconds.
+            weight_bytes: about how many bytes of pixels the images become: an answer that is
+                much larger than they account for is not read to its end.
 
         Raises:
             AttemptError: no usable answer; which subclass tells why.
@@ -80,12 +105,16 @@ class ReplicaClient:
             async with (
                 asyncio.timeout(timeout_s),
                 self._require_session().post(
-                    f"{url}/process_batch", data=_stream(chunks), headers=headers
+                    f"{url}/process_batch",
+                    data=_stream(chunks),
+                    headers=headers,
+                    allow_redirects=False,
                 ) as response,
             ):
-                body = await _read(response)
                 if response.status != _OK:
-                    raise ReplicaFailedError(f"the replica answered with {response.status}")
+                    raise await _failure(response, items=len(items))
+                body = await _read(response, limit_bytes=_reply_limit(items, weight_bytes))
+                crash_point("reply_received")
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as exc:
             raise NotSentError(f"cannot connect to {url}") from exc
         except TimeoutError as exc:
@@ -97,28 +126,43 @@ class ReplicaClient:
         try:
             reply = decode_reply(body, expected_ids=[item.id for item in items])
         except ContractError as exc:
+            _log.error("the answer of %s breaks the contract: %s", url, exc)
             raise InvalidResponseError(str(exc)) from exc
         if not all(0 <= item.duration_s < math.inf for item in reply.items):  # also refuses NaN
             raise InvalidResponseError("a duration is no number of seconds")
         return reply
+
+    async def cancel(self, url: str, ids: Sequence[str]) -> None:
+        """Tell a replica that nobody waits for some items of a request that is on the road.
+
+        It may save the work; what it answers for them is not looked at.
+        """
+        with contextlib.suppress(aiohttp.ClientError, OSError, NotSentError):
+            async with (
+                asyncio.timeout(_CANCEL_TIMEOUT_S),
+                self._require_session().post(
+                    url + CANCEL_PATH, data=encode_cancellation(ids)
+                ) as response,
+            ):
+                response.close()
 
     async def probe(self, url: str, *, timeout_s: float) -> ReadyReport | None:
         """Ask a replica whether it is ready; None when it is not, or does not answer."""
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                self._require_session().get(f"{url}/readyz") as response,
+                self._require_session().get(f"{url}/readyz", allow_redirects=False) as response,
             ):
                 if response.status != _OK:
                     return None
-                report = await response.json(content_type=None)
+                report = json.loads(await _read(response, limit_bytes=_MAX_PROBLEM_BYTES))
                 names = [report.get(k) for k in ("model", "runtime", "precision")]
                 return ReadyReport(
                     revision=str(report["revision"]),
                     max_batch_size=max(1, int(report["max_batch_size"])),
                     description=" ".join(str(name) for name in names if name),
                 )
-        except (aiohttp.ClientError, OSError, *_NO_REPORT):
+        except (aiohttp.ClientError, OSError, InvalidResponseError, *_NO_REPORT):
             return None
 
     async def is_alive(self, url: str, *, timeout_s: float) -> bool:
@@ -126,7 +170,7 @@ class ReplicaClient:
         try:
             async with (
                 asyncio.timeout(timeout_s),
-                self._require_session().get(f"{url}/livez") as response,
+                self._require_session().get(f"{url}/livez", allow_redirects=False) as response,
             ):
                 return response.status == _OK
         except (aiohttp.ClientError, OSError):
@@ -142,15 +186,48 @@ async def _stream(chunks: Sequence[bytes]) -> AsyncIterator[bytes]:
     """Send the images one after the other instead of copying them into one body."""
     for chunk in chunks:
         yield chunk
+        crash_point("mid_forward")
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read an answer, but never more than the contract allows."""
+def _reply_limit(items: Sequence[BatchItem], weight_bytes: int) -> int:
+    """Return how long an answer may be: twice the pixels, which is more than any encoding."""
+    sent_bytes = sum(len(item.image) for item in items)
+    return min(_REPLY_ALLOWANCE_BYTES + 2 * (sent_bytes + weight_bytes), MAX_REPLY_BYTES)
+
+
+async def _failure(response: aiohttp.ClientResponse, *, items: int) -> AttemptError:
+    """Return what an answer other than 200 means, and leave its connection fit for the next."""
+    with contextlib.suppress(InvalidResponseError):  # then its connection is closed
+        await _read(response, limit_bytes=_MAX_PROBLEM_BYTES)
+    status = response.status
+    message = f"the replica answered with {status}"
+    if status in _REFUSALS:
+        return ReplicaRejectedError(message) if items == 1 else BatchRejectedError(message)
+    asked = response.headers.get("Retry-After", "")
+    retry_after_s = float(asked) if asked.isascii() and asked.isdigit() else None
+    return ReplicaFailedError(message, retry_after_s=retry_after_s)
+
+
+async def _read(response: aiohttp.ClientResponse, *, limit_bytes: int) -> bytes:
+    """Read an answer of a bounded length that is not compressed.
+
+    Raises:
+        InvalidResponseError: it is longer or compressed; its connection is closed.
+    """
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise _cut_off(response, "the answer is compressed, which nobody asked for")
+    if (response.content_length or 0) > limit_bytes:
+        raise _cut_off(response, "the answer is too long")
     chunks, received = [], 0
     async for chunk in response.content.iter_any():
         received += len(chunk)
-        if received > MAX_REPLY_BYTES:
-            response.close()
-            raise InvalidResponseError("the answer is too long")
+        if received > limit_bytes:
+            raise _cut_off(response, "the answer is too long")
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def _cut_off(response: aiohttp.ClientResponse, reason: str) -> InvalidResponseError:
+    """Close the connection: what else comes on it is of no use."""
+    response.close()
+    return InvalidResponseError(reason)

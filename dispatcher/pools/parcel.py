@@ -18,7 +18,7 @@ class Answer:
     replica_url: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Parcel:
     """One item and who waits for its answer."""
 
@@ -34,12 +34,17 @@ class Parcel:
         """Return what it adds to the size of a request or of its answer, the larger of both."""
         return max(len(self.item.image), self.weight_bytes)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Say whether somebody still waits for the answer."""
+        return not self.answer.done()
+
     def deliver(self, answer: Answer) -> None:
         """Hand over the answer, if somebody still waits for it."""
-        if not self.answer.done():
+        if self.is_wanted:
             self.answer.set_result(answer)
 
     def fail(self, error: AttemptError) -> None:
         """Hand over an error, if somebody still waits for an answer."""
-        if not self.answer.done():
+        if self.is_wanted:
             self.answer.set_exception(error)

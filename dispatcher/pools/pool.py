@@ -21,7 +21,7 @@ from dispatcher.pools.health import (
 from dispatcher.pools.lane import Lane
 from dispatcher.pools.parcel import Answer, Parcel
 from dispatcher.pools.replica import Replica
-from dispatcher.pools.routing import choose_replica
+from dispatcher.pools.routing import choose_replica, note_choice
 from step_app.contract.frames import BatchItem
 
 _log = logging.getLogger(__name__)
@@ -51,6 +51,8 @@ class Pool:
         self._on_room = on_room
         self._lanes: dict[str, Lane] = {}
         self._waiting: deque[_Waiting] = deque()
+        self._ready_at = time.monotonic()
+        """When a replica was ready last, if none is now."""
 
     @property
     def replicas(self) -> list[Replica]:
@@ -61,6 +63,10 @@ class Pool:
     def slots(self) -> int:
         """Return how many items the ready replicas may have together."""
         return sum(2 * r.max_batch_size for r in self.replicas if r.is_ready)
+
+    def starved_s(self, *, now: float) -> float:
+        """Return for how long no replica has been ready; 0 while one is."""
+        return 0.0 if self._count_ready() else max(0.0, now - self._ready_at)
 
     async def process(
         self,
@@ -84,6 +90,8 @@ class Pool:
 
         Raises:
             AttemptError: the attempt failed, or no replica had room in time.
+
+        Whoever is cancelled while it waits gives the replica free for others at once.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
@@ -92,17 +100,23 @@ class Pool:
         )
         self._waiting.append(waiting)
         self._dispatch()
-        if waiting not in self._waiting:
-            return await answer
-        timer = loop.call_later(patience_s, self._give_up, waiting)
+        timer = None
+        if waiting in self._waiting:
+            timer = loop.call_later(patience_s, self._give_up, waiting)
         try:
             return await answer
+        except asyncio.CancelledError:
+            self._take_back(waiting)
+            raise
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
 
     def set_replicas(self, urls: Iterable[str]) -> None:
         """Take the set of replicas that should exist; the others give back their work."""
         wanted = list(dict.fromkeys(urls))
+        if self._count_ready():
+            self._ready_at = time.monotonic()
         for url in [url for url in self._lanes if url not in wanted]:
             self._lanes.pop(url).fail_all()
         for url in wanted:
@@ -120,10 +134,17 @@ class Pool:
         """Take the outcome of a probe: readmit a well replica, eject one that keeps silent."""
         if report is not None:
             replica.failed_probes = 0
-            if may_readmit(replica, now=time.monotonic()):
-                readmit(replica, revision=report.revision, max_batch_size=report.max_batch_size)
+            now, ready = time.monotonic(), self._count_ready()
+            if may_readmit(replica, self._policy, now=now, ready=ready, known=len(self._lanes)):
+                readmit(
+                    replica,
+                    revision=report.revision,
+                    max_batch_size=report.max_batch_size,
+                    now=now,
+                )
                 _log.info("replica %s of %s is ready", replica.url, self.step)
-                self._dispatch()
+            # Also for what waits for a replica that was fast and may have fallen silent since.
+            self._dispatch()
             return
         replica.failed_probes += 1
         lane = self._lanes.get(replica.url)
@@ -143,13 +164,17 @@ class Pool:
 
     def _dispatch(self) -> None:
         """Give away what waits, in order; one that avoids the free replicas lets others pass."""
+        now = time.monotonic()
         for waiting in list(self._waiting):
             if not waiting.parcel.answer.done():
-                replica = choose_replica(self.replicas, avoid=waiting.avoid, prefer=waiting.prefer)
+                replica = choose_replica(
+                    self.replicas, avoid=waiting.avoid, prefer=waiting.prefer, now=now
+                )
                 if replica is None and not waiting.avoid:
                     break
                 if replica is None:
                     continue
+                note_choice(self.replicas, replica)
                 self._lanes[replica.url].add(waiting.parcel)
             self._waiting.remove(waiting)
         self._on_room()
@@ -159,15 +184,28 @@ class Pool:
             self._waiting.remove(waiting)
             waiting.parcel.fail(NoCapacityError("no replica could take the image"))
 
+    def _take_back(self, waiting: _Waiting) -> None:
+        """Drop an item that nobody waits for any more, wherever it is."""
+        if waiting in self._waiting:
+            self._waiting.remove(waiting)
+            self._on_room()
+            return
+        for lane in self._lanes.values():
+            if lane.take_back(waiting.parcel):
+                return
+
     def _handle_failure(self, lane: Lane, failure: FailureKind) -> None:
-        ready = sum(replica.is_ready for replica in self.replicas)
         if lane.replica.is_ready and should_eject(
-            lane.replica, self._policy, failure=failure, ready=ready
+            lane.replica, self._policy, failure=failure, ready=self._count_ready()
         ):
             self._eject(lane, failure)
 
+    def _count_ready(self) -> int:
+        return sum(replica.is_ready for replica in self.replicas)
+
     def _eject(self, lane: Lane, failure: FailureKind) -> None:
         duration_s = ejection_s(lane.replica, self._policy, failure=failure)
-        eject(lane.replica, until=time.monotonic() + duration_s)
+        self._ready_at = time.monotonic()
+        eject(lane.replica, now=self._ready_at, duration_s=duration_s)
         _log.warning("replica %s of %s is ejected: %s", lane.replica.url, self.step, failure.name)
         lane.fail_all()

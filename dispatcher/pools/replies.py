@@ -5,7 +5,13 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dispatcher.errors import InvalidResponseError, ItemRejectedError, ReplicaFailedError
+from dispatcher.errors import (
+    InvalidResponseError,
+    ItemRejectedError,
+    NotSentError,
+    ReplicaFailedError,
+)
+from step_app.contract.cancelling import CANCELLED_STATUS
 from step_app.contract.frames import JSON_MEDIA_TYPE, ContractError, ItemReply, Payload
 from step_app.contract.pictures import (
     EXTENSIONS,
@@ -25,6 +31,7 @@ def read_reply(reply: ItemReply) -> Result:
 
     Raises:
         ItemRejectedError: the replica judged the image or its params.
+        NotSentError: it was told that nobody waits for the item, which somebody does.
         ReplicaFailedError: the step broke.
         InvalidResponseError: the answer follows no contract.
     """
@@ -40,6 +47,8 @@ def read_reply(reply: ItemReply) -> Result:
         raise InvalidResponseError("the answer has neither a result nor a problem")
     if reply.status >= _SERVER_ERROR:
         raise ReplicaFailedError(f"the step failed with {code}")
+    if reply.status == CANCELLED_STATUS:
+        raise NotSentError("the replica stopped its work on the item")
     raise ItemRejectedError(code, detail)
 
 

@@ -19,6 +19,8 @@ class Lease:
     lane: str
     token: int
     """Names this reservation; an older one of the same job is void."""
+    deliveries: int = 1
+    """How often the job was leased, this time included, also by earlier processes."""
 
 
 class JobQueue(Protocol):
@@ -42,6 +44,11 @@ class JobQueue(Protocol):
       order: leases end with their process.
     - ``depth`` counts jobs that wait, not those that are leased.
     """
+
+    @property
+    def outlives_process(self) -> bool:
+        """Say whether jobs that wait when the process ends are there in the next one."""
+        ...
 
     async def start(self) -> None:
         """Open the backend."""
@@ -90,6 +97,10 @@ class JobQueue(Protocol):
 
     def waiting_bytes(self) -> int:
         """Return the size of the images of all waiting jobs."""
+        ...
+
+    def waiting_of(self, tenant: str) -> int:
+        """Return how many jobs of a tenant wait."""
         ...
 
     def lanes(self) -> list[str]:

@@ -8,7 +8,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sortedcontainers import SortedList
@@ -23,6 +23,21 @@ PENALTY_S: Final[Mapping[Priority, float]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is known of a waiting job."""
+
+    job_id: str
+    lane: str
+    priority: Priority
+    size_bytes: int
+    tenant: str = ""
+    waited_s: float = 0.0
+    """How long it had waited when it was added."""
+    deliveries: int = 0
+    """How often it had been leased when it was added."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class _Place:
     """Where a job stands; the earlier comes first."""
@@ -31,11 +46,9 @@ class _Place:
     """Monotonic seconds."""
     number: int
     """The order of arrival."""
-    job_id: str
-    lane: str
-    arrived: float
+    job: Waiting = field(compare=False)
+    arrived: float = field(compare=False)
     """Monotonic seconds."""
-    size_bytes: int
 
 
 class Lanes:
@@ -50,17 +63,21 @@ class Lanes:
         self._leases: dict[str, tuple[int, _Place]] = {}
         """Job id to the token of its lease."""
         self._leased_by_lane: Counter[str] = Counter()
+        self._waiting_by_tenant: Counter[str] = Counter()
         self._arrivals: SortedList[float] = SortedList()
         self._bytes = 0
         self._numbers = itertools.count()
         self._tokens = itertools.count(1)
 
-    def add(self, job: Job, *, waited_s: float = 0.0) -> None:
-        """Add a job that came now, or has waited for so long already."""
-        arrived = self._clock() - waited_s
-        due = arrived + PENALTY_S[job.priority]
-        lane, number = job.pipeline_id, next(self._numbers)
-        self._wait(_Place(due, number, job.id, lane, arrived, job.size_bytes))
+    def add(self, job: Job) -> None:
+        """Add a job that came now."""
+        self.restore(Waiting(job.id, job.pipeline_id, job.priority, job.size_bytes, job.tenant))
+
+    def restore(self, job: Waiting) -> None:
+        """Add a job that has waited before."""
+        arrived = self._clock() - job.waited_s
+        place = _Place(arrived + PENALTY_S[job.priority], next(self._numbers), job, arrived)
+        self._wait(place)
 
     def reserve(self, lanes: Collection[str]) -> Lease | None:
         """Lease the job of these lanes that is due first."""
@@ -70,9 +87,11 @@ class Lanes:
         place = min(heads)
         self._remove(place)
         token = next(self._tokens)
-        self._leases[place.job_id] = (token, place)
-        self._leased_by_lane[place.lane] += 1
-        return Lease(job_id=place.job_id, lane=place.lane, token=token)
+        deliveries = place.job.deliveries + 1
+        place = replace(place, job=replace(place.job, deliveries=deliveries))
+        self._leases[place.job.job_id] = (token, place)
+        self._leased_by_lane[place.job.lane] += 1
+        return Lease(place.job.job_id, lane=place.job.lane, token=token, deliveries=deliveries)
 
     def end(self, lease: Lease) -> bool:
         """Forget a leased job; False when the lease is void."""
@@ -102,6 +121,10 @@ class Lanes:
         """Return the size of the images of all waiting jobs."""
         return self._bytes
 
+    def waiting_of(self, tenant: str) -> int:
+        """Return how many jobs of a tenant wait."""
+        return self._waiting_by_tenant[tenant]
+
     def leased(self) -> int:
         """Return how many jobs are leased."""
         return len(self._leases)
@@ -117,26 +140,30 @@ class Lanes:
     def position(self, job_id: str) -> int | None:
         """Return how many jobs of its lane come before this one; None when it does not wait."""
         place = self._places.get(job_id)
-        return None if place is None else self._lanes[place.lane].index(place)
+        return None if place is None else self._lanes[place.job.lane].index(place)
 
     def oldest_age_s(self) -> float:
         """Return how long the job that came first has waited, in seconds."""
         return self._clock() - self._arrivals[0] if self._arrivals else 0.0
 
     def _wait(self, place: _Place) -> None:
-        self._lanes.setdefault(place.lane, SortedList()).add(place)
-        self._places[place.job_id] = place
+        self._lanes.setdefault(place.job.lane, SortedList()).add(place)
+        self._places[place.job.job_id] = place
+        self._waiting_by_tenant[place.job.tenant] += 1
         self._arrivals.add(place.arrived)
-        self._bytes += place.size_bytes
+        self._bytes += place.job.size_bytes
 
     def _remove(self, place: _Place) -> None:
-        waiting = self._lanes[place.lane]
+        waiting = self._lanes[place.job.lane]
         waiting.remove(place)
         if not waiting:
-            del self._lanes[place.lane]
-        del self._places[place.job_id]
+            del self._lanes[place.job.lane]
+        del self._places[place.job.job_id]
+        self._waiting_by_tenant[place.job.tenant] -= 1
+        if not self._waiting_by_tenant[place.job.tenant]:
+            del self._waiting_by_tenant[place.job.tenant]
         self._arrivals.remove(place.arrived)
-        self._bytes -= place.size_bytes
+        self._bytes -= place.job.size_bytes
 
     def _end(self, lease: Lease) -> _Place | None:
         """End a lease and return its job's place; None when the lease is void."""
@@ -144,7 +171,7 @@ class Lanes:
         if found is None or found[0] != lease.token:
             return None
         del self._leases[lease.job_id]
-        lane = found[1].lane
+        lane = found[1].job.lane
         self._leased_by_lane[lane] -= 1
         if not self._leased_by_lane[lane]:
             del self._leased_by_lane[lane]

@@ -11,6 +11,8 @@ from dispatcher.queues.lanes import Lanes
 class MemoryJobQueue:
     """A ``JobQueue`` for one process."""
 
+    outlives_process = False
+
     def __init__(self, *, capacity: int) -> None:
         self._capacity = capacity
         self._lanes = Lanes()
@@ -63,6 +65,10 @@ class MemoryJobQueue:
     def waiting_bytes(self) -> int:
         """Return the size of the images of all waiting jobs."""
         return self._lanes.waiting_bytes()
+
+    def waiting_of(self, tenant: str) -> int:
+        """Return how many jobs of a tenant wait."""
+        return self._lanes.waiting_of(tenant)
 
     def leased(self) -> int:
         """Return how many jobs are leased."""

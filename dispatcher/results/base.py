@@ -24,8 +24,9 @@ class ResultStore(Protocol):
       identical one, is safe when ``add`` returns.
     - A ``save`` that ends a job returns, and wakes those who wait, once that is safe.
     - A job with a ``webhook_url`` that ends leaves a ``Delivery``, safe together with its end; it
-      is handed to ``on_due``. Such a job is kept until its delivery has ended.
-    - Whoever waits for a job is woken by the ``save`` that ends it.
+      is handed to ``on_due``. Such a job is kept, and read, until its delivery has ended.
+    - Whoever waits for a job is woken by the ``save`` that ends it, or changes its state; closing
+      the store wakes everybody.
     - Jobs that have not ended are never dropped; ended ones go oldest first, by age and count.
       For as long as the backend remembers the id, reading one of those raises ``GoneError``.
       Batches go likewise, by age and by the count of their files. Whatever is dropped is handed
@@ -41,7 +42,11 @@ class ResultStore(Protocol):
         ...
 
     async def add(self, job: Job) -> None:
-        """Keep a new job."""
+        """Keep a new job.
+
+        Raises:
+            StorageFullError: there is no space for it, and it is not kept.
+        """
         ...
 
     async def save(self, job: Job) -> bool:
@@ -70,8 +75,30 @@ class ResultStore(Protocol):
         """
         ...
 
+    async def changed(self, job_id: str, *, since: JobState, timeout_s: float) -> Job:
+        """Return a job as soon as its state is another, or as it is after the time-out.
+
+        Args:
+            job_id: of the job.
+            since: the state that is known already.
+            timeout_s: how long to wait.
+
+        Raises:
+            NotFoundError: no such job.
+            GoneError: it has ended and its retention has passed.
+        """
+        ...
+
+    def stop_waiting(self) -> None:
+        """Let everybody who waits have the job as it is; nobody waits from now on."""
+        ...
+
     async def add_batch(self, batch: Batch) -> None:
-        """Keep a new batch."""
+        """Keep a new batch.
+
+        Raises:
+            StorageFullError: there is no space for it, and it is not kept.
+        """
         ...
 
     async def get_batch(self, batch_id: str) -> Batch:

@@ -1,6 +1,5 @@
 """Results in this process's memory: the reference; what it holds ends with the process."""
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection
@@ -10,6 +9,7 @@ from typing import Final
 from dispatcher.errors import GoneError, NotFoundError
 from dispatcher.jobs import Batch, CachedResult, Delivery, Idempotency, Job, JobState
 from dispatcher.results.base import OnDropped, OnDue
+from dispatcher.results.waiting import Waiters
 
 _REMEMBERED_IDS: Final = 100_000
 """How many ids of dropped jobs are remembered to answer 410 instead of 404 (about 15 MB)."""
@@ -39,30 +39,32 @@ class MemoryResultStore:
         self._dropped: OrderedDict[str, None] = OrderedDict()
         self._batches: OrderedDict[str, Batch] = OrderedDict()
         self._batched_files = 0
-        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._waiters = Waiters(self.get)
         self._accepted: dict[str, None] = {}
         """Ids of all jobs that are kept, in the order in which they were accepted."""
         self._by_key: OrderedDict[tuple[str, str], tuple[Idempotency, str, float]] = OrderedDict()
         """By tenant and Idempotency-Key: what was asked, the job, and when; oldest first."""
         self._cached: dict[str, CachedResult] = {}
         self._deliveries: dict[str, Delivery] = {}
+        self._undelivered: dict[str, Job] = {}
+        """Ended, but kept until their webhooks are delivered; they push out no others."""
 
     async def start(self) -> None:
         """Nothing to open."""
 
     async def close(self) -> None:
         """Wake whoever still waits."""
-        for job_id in list(self._waiters):
-            self._wake(job_id)
+        self._waiters.close()
 
     async def add(self, job: Job) -> None:
         """Keep a new job."""
-        if job.id in self._ended or job.id in self._hits:
+        if job.id in self._ended or job.id in self._hits or job.id in self._undelivered:
             return
         self._accepted[job.id] = None
         if job.idempotency is not None:
-            remembered = (job.idempotency, job.id, job.queued_at)
-            self._by_key[job.tenant, job.idempotency.key] = remembered
+            owner = (job.tenant, job.idempotency.key)
+            self._by_key[owner] = (job.idempotency, job.id, job.queued_at)
+            self._by_key.move_to_end(owner)  # it may be there, too old to count
         if job.state.is_terminal:
             self._end(job)
         else:
@@ -75,9 +77,9 @@ class MemoryResultStore:
         if job.state.is_terminal:
             del self._open[job.id]
             self._end(job)
-            self._wake(job.id)
         else:
             self._open[job.id] = job
+        self._waiters.wake(job)
         return True
 
     async def discard(self, job_id: str) -> None:
@@ -92,29 +94,26 @@ class MemoryResultStore:
         job = self._find(job_id)
         if job is None:
             raise GoneError if job_id in self._dropped else NotFoundError
-        if job.state.is_terminal and self._is_over(job):
+        if job.state.is_terminal and self._is_over(job) and job_id not in self._undelivered:
             await self.drop_old()
             raise GoneError
         return job
 
     async def wait(self, job_id: str, *, timeout_s: float) -> Job:
         """Return a job as soon as it has ended, or as it is after the time-out."""
-        job = await self.get(job_id)
-        if job.state.is_terminal or timeout_s <= 0:
-            return job
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiters = self._waiters.setdefault(job_id, [])
-        waiters.append(woken)
-        try:
-            async with asyncio.timeout(timeout_s):
-                await woken
-        except TimeoutError:
-            pass
-        finally:
-            waiters.remove(woken)
-            if not waiters:
-                self._waiters.pop(job_id, None)
-        return await self.get(job_id)
+        return await self._waiters.wait(
+            job_id, until=lambda job: job.state.is_terminal, timeout_s=timeout_s
+        )
+
+    async def changed(self, job_id: str, *, since: JobState, timeout_s: float) -> Job:
+        """Return a job as soon as its state is another, or as it is after the time-out."""
+        return await self._waiters.wait(
+            job_id, until=lambda job: job.state is not since, timeout_s=timeout_s
+        )
+
+    def stop_waiting(self) -> None:
+        """Let everybody who waits have the job as it is; nobody waits from now on."""
+        self._waiters.close()
 
     async def add_batch(self, batch: Batch) -> None:
         """Keep a new batch."""
@@ -168,6 +167,9 @@ class MemoryResultStore:
     async def end_delivery(self, job_id: str) -> None:
         """Forget a webhook that was delivered, or given up."""
         self._deliveries.pop(job_id, None)
+        job = self._undelivered.pop(job_id, None)
+        if job is not None:
+            self._retain(job)
 
     async def deliveries(self) -> list[Delivery]:
         """Return all webhooks that are still to be delivered."""
@@ -196,22 +198,26 @@ class MemoryResultStore:
 
     def count(self) -> int:
         """Return how many jobs are kept."""
-        return len(self._open) + len(self._ended) + len(self._hits)
+        return sum(map(len, (self._open, self._undelivered, self._ended, self._hits)))
 
     def _end(self, job: Job) -> None:
+        if job.webhook_url is None:
+            self._retain(job)
+            return
+        self._undelivered[job.id] = job
+        delivery = Delivery(job.id, due_at=job.completed_at or job.queued_at)
+        self._deliveries[job.id] = delivery
+        self._on_due(delivery)
+
+    def _retain(self, job: Job) -> None:
+        """Keep an ended job for as long as any."""
         jobs = self._hits if job.from_cache else self._ended
         jobs[job.id] = job
-        if job.webhook_url is not None:
-            delivery = Delivery(job.id, due_at=job.completed_at or job.queued_at)
-            self._deliveries[job.id] = delivery
-            self._on_due(delivery)
         self._drop_old_of(jobs)
 
     def _drop_old_of(self, jobs: OrderedDict[str, Job]) -> None:
         while jobs:
-            oldest = next((job for job in jobs.values() if job.id not in self._deliveries), None)
-            if oldest is None:
-                return
+            oldest = next(iter(jobs.values()))
             if len(jobs) <= self._retention_count and not self._is_over(oldest):
                 return
             del jobs[oldest.id]
@@ -240,15 +246,15 @@ class MemoryResultStore:
             del self._by_key[oldest]
 
     def _find(self, job_id: str) -> Job | None:
-        return self._open.get(job_id) or self._ended.get(job_id) or self._hits.get(job_id)
+        return (
+            self._open.get(job_id)
+            or self._ended.get(job_id)
+            or self._hits.get(job_id)
+            or self._undelivered.get(job_id)
+        )
 
     def _is_over(self, job: Job) -> bool:
         return self._is_past(job.completed_at or 0.0)
 
     def _is_past(self, moment: float) -> bool:
         return time.time() - moment > self._retention_s
-
-    def _wake(self, job_id: str) -> None:
-        for waiter in self._waiters.get(job_id, ()):
-            if not waiter.done():
-                waiter.set_result(None)

@@ -4,17 +4,18 @@ Every event is noted once and feeds both, so that they cannot disagree.
 """
 
 import time
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from dispatcher.jobs import Job, JobState
+from dispatcher.telemetry.drain import DrainMeter
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.telemetry.rate import RateMeter
 
 _LATENCIES_KEPT: Final = 2048
-_DRAIN_WINDOW_S: Final = 10
 _THROUGHPUT_WINDOW_S: Final = 60
 
 
@@ -50,7 +51,10 @@ class Figures:
         }
         self._latencies: deque[float] = deque(maxlen=_LATENCIES_KEPT)
         self._ended_rate = RateMeter()
-        self._computed_rate = RateMeter()
+        self._drain = DrainMeter()
+        self._drain_by_lane: defaultdict[str, DrainMeter] = defaultdict(DrainMeter)
+        self._stalled: frozenset[str] = frozenset()
+        """Lanes in which jobs wait for a replica to be ready."""
         self._processing_s = 0.0
         self._queued_s = 0.0
         self._computed = 0
@@ -76,6 +80,8 @@ class Figures:
         now = time.monotonic()
         self.ended[job.state] += 1
         self._jobs_by_outcome[job.state].inc()
+        if job.state in (JobState.CANCELLED, JobState.EXPIRED):
+            return  # nobody has waited for its end
         self._ended_rate.add(now)
         latency_s = max(0.0, (job.completed_at or job.queued_at) - job.queued_at)
         self._latencies.append(latency_s)
@@ -88,7 +94,6 @@ class Figures:
         self._queued_s += job.queue_time_s or 0.0
         self._metrics.queue_wait.observe(job.queue_time_s or 0.0)
         if not job.coalesced:
-            self._computed_rate.add(now)
             self._metrics.processed.inc()
 
     def note_queued(self, jobs: int, *, depth: int) -> None:
@@ -96,9 +101,36 @@ class Figures:
         self.peak_depth = max(self.peak_depth, depth)
         self._metrics.published.inc(jobs)
 
-    def drain_rate(self) -> float:
-        """Return how many jobs per second left the queue and ended, lately."""
-        return self._computed_rate.recent_per_second(time.monotonic(), window_s=_DRAIN_WINDOW_S)
+    def note_waiting(self, lanes: Collection[str], *, stalled: Collection[str] = ()) -> None:
+        """Note where jobs wait from now on.
+
+        Args:
+            lanes: in which jobs wait because replicas have enough to do.
+            stalled: in which they wait because no replica is ready.
+        """
+        now = time.monotonic()
+        self._stalled = frozenset(stalled)
+        self._drain.note(is_waiting=bool(lanes), now=now)
+        for lane in (*lanes, *self._drain_by_lane):
+            self._drain_by_lane[lane].note(is_waiting=lane in lanes, now=now)
+
+    def note_drained(self, lane: str) -> None:
+        """Note a job that was taken off the queue and worked on to its end."""
+        now = time.monotonic()
+        self._drain.add(now)
+        self._drain_by_lane[lane].add(now)
+
+    def drain_rate(self, lane: str | None = None) -> float:
+        """Return how many jobs per second leave the queue while some wait; 0 when not known.
+
+        Args:
+            lane: of this lane alone.
+        """
+        if lane is None:
+            return self._drain.per_second(time.monotonic())
+        if lane in self._stalled or lane not in self._drain_by_lane:
+            return 0.0
+        return self._drain_by_lane[lane].per_second(time.monotonic())
 
     def throughput(self) -> float:
         """Return how many jobs per second ended in the last minute."""

@@ -47,6 +47,9 @@ class Metrics:
         self.processed = Counter(
             "frontend_processed", "Jobs taken off the queue and ended.", registry=self._registry
         )
+        self.webhooks = self._counter(
+            "dispatcher_webhooks", "Webhooks, and tries that failed, by outcome.", "outcome"
+        )
         self._depth = self._gauge("dispatcher_queue_depth", "Jobs that wait.")
         self._oldest = self._gauge(
             "dispatcher_queue_oldest_age_seconds", "How long the oldest waiting job has waited."

@@ -24,16 +24,5 @@ class RateMeter:
         """Return the events per second over the last ``window_s`` seconds."""
         return sum(count for _, count in self._within(now, window_s)) / window_s
 
-    def recent_per_second(self, now: float, *, window_s: int) -> float:
-        """Return the events per second since the first of the last ``window_s`` seconds.
-
-        Unlike ``per_second`` this is right a second after a long pause, when most of the window
-        is empty because there was nothing to do.
-        """
-        buckets = self._within(now, window_s)
-        if not buckets:
-            return 0.0
-        return sum(count for _, count in buckets) / max(1.0, now - buckets[0][0])
-
     def _within(self, now: float, window_s: int) -> list[tuple[int, int]]:
         return [bucket for bucket in self._buckets if bucket[0] > int(now) - window_s]

@@ -41,6 +41,7 @@ class LocalLauncher:
 
         Args:
             built_in: one record for each pipeline, which has one step; the first one matters most.
+                There may be none.
             records: where records are kept.
             client: asks replicas how they are.
             limits: what child processes may use.
@@ -64,7 +65,8 @@ class LocalLauncher:
             await self._take_up(self._records.read_all())
         except OSError as exc:
             raise StartupError(f"cannot write the records of pipelines: {exc.strerror}") from exc
-        self._built_in[0].start()
+        for pipeline in self._built_in[:1]:
+            pipeline.start()
         self._late_start = asyncio.create_task(self._start_others())
 
     async def wait_ready(self) -> str:
@@ -73,7 +75,7 @@ class LocalLauncher:
         Raises:
             StartupError: a replica of it says that it can never start.
         """
-        return await self._built_in[0].first.wait_ready()
+        return await self._built_in[0].first.wait_ready() if self._built_in else "nothing"
 
     async def supervise(self) -> None:
         """Wait for as long as every built-in pipeline is looked after.
@@ -81,6 +83,8 @@ class LocalLauncher:
         Raises:
             StartupError: a replica of one says that it can never start.
         """
+        if not self._built_in:
+            await asyncio.Event().wait()
         watches = [asyncio.create_task(p.first.wait_failed()) for p in self._built_in]
         try:
             await asyncio.gather(*watches)

@@ -7,6 +7,8 @@ MAX_PIXELS: Final = 50_000_000
 """Of a picture sent, and of one made."""
 MAX_SIDE: Final = 20_000
 """Longest side of an image, in pixels."""
+MAX_FRAMES: Final = 60
+"""Most pictures of an animation or a document, of which only the first is used."""
 MAX_REPLY_BYTES: Final = 256 * 1024 * 1024
 """Most bytes of one answer that a dispatcher reads before it calls the replica broken."""
 MAX_PIECES: Final = 1024

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+from step_app.checkpoints import checkpoint
 from step_app.codec import decode_upright_pixels, media_type_of
 from step_app.contract.limits import MAX_PIECES
 from step_app.contract.pictures import MEDIA_TYPES, Picture, PictureReply, delivered_as
 from step_app.contract.tiles import Tile, rows_of
 from step_app.encoding import encode_picture
 from step_app.errors import ImageTooLargeError, InvalidParamsError
+from step_app.steps.bands import apply_in_bands
 from step_app.steps.base import Outcome, PictureOutput, StepRequest
 from step_app.steps.operation import Operation, Params, Pixels
 from step_app.steps.picture_cache import PictureCache, Piece
@@ -104,6 +106,7 @@ class ChainStep:
         names = _kept_names(request, prepared.chain)
         timings_s = [0.0] * prepared.done
         for link in prepared.chain.links[prepared.done :]:
+            checkpoint()
             started = time.perf_counter()
             if request.tile is not None:
                 pieces = [_apply_to_chunk(link, pieces[0].pixels, request.tile)]
@@ -114,7 +117,7 @@ class ChainStep:
                 self._cache.keep(names[len(timings_s) - 1], pieces)
         started = time.perf_counter()
         media_type = _media_type(request, prepared.chain.links)
-        pictures = [encode_picture(p.pixels, media_type, data=p.data) for p in pieces]
+        pictures = [_encode(piece, media_type) for piece in pieces]
         encode_s = time.perf_counter() - started
         if timings_s:
             timings_s[prepared.done] += prepared.decode_s
@@ -145,6 +148,7 @@ def _kept_names(request: StepRequest, chain: _Chain) -> Sequence[str]:
 def _apply_to_all(link: Link, pieces: Sequence[Piece]) -> list[Piece]:
     made: list[Piece] = []
     for piece in pieces:
+        checkpoint()
         made += _apply(link, piece)
         if len(made) > MAX_PIECES:
             raise ImageTooLargeError(f"The picture is split into more than {MAX_PIECES} pieces.")
@@ -152,9 +156,14 @@ def _apply_to_all(link: Link, pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def _apply(link: Link, piece: Piece) -> list[Piece]:
-    applied = link.operation.apply(piece.pixels, link.params)
+    applied = apply_in_bands(link.operation, piece.pixels, link.params)
     data = {**piece.data, **applied.data}
     return [Piece(pixels, data) for pixels in applied.pictures]
+
+
+def _encode(piece: Piece, media_type: str) -> Picture:
+    checkpoint()
+    return encode_picture(piece.pixels, media_type, data=piece.data)
 
 
 def _apply_to_chunk(link: Link, pixels: Pixels, tile: Tile) -> Piece:
@@ -168,7 +177,7 @@ def _apply_to_chunk(link: Link, pixels: Pixels, tile: Tile) -> Piece:
     first = max(0, rows.start - halo.rows)
     first -= first % halo.alignment
     last = min(height, rows.stop + halo.rows)
-    applied = link.operation.apply(pixels[first:last], link.params)
+    applied = apply_in_bands(link.operation, pixels[first:last], link.params)
     own = applied.pictures[0][rows.start - first : rows.stop - first]
     return Piece(own, applied.data)
 

@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from step_app.checkpoints import checkpoint
 from step_app.contract.step_types import STEP_TYPES
 from step_app.errors import InvalidParamsError
 from step_app.settings import Settings
@@ -82,6 +83,7 @@ def deblur_by_iteration(channel: Pixels, *, sigma: float, iterations: int) -> Pi
     estimate, previous = observed.copy(), observed.copy()
     blurred, correction = np.empty_like(observed), np.empty_like(observed)
     for iteration in range(iterations):
+        checkpoint()
         # What was the last estimate but one becomes the prediction, then the new estimate.
         momentum = np.float32(iteration / (iteration + 3))
         np.subtract(estimate, previous, out=previous)
@@ -89,7 +91,9 @@ def deblur_by_iteration(channel: Pixels, *, sigma: float, iterations: int) -> Pi
         np.add(previous, estimate, out=previous)
         np.maximum(previous, _BLACK, out=previous)
         cv2.sepFilter2D(previous, cv2.CV_32F, kernel, kernel, dst=blurred)
+        checkpoint()
         np.divide(observed, blurred, out=blurred)
+        checkpoint()
         cv2.sepFilter2D(blurred, cv2.CV_32F, kernel, kernel, dst=correction)
         np.multiply(previous, correction, out=previous)
         estimate, previous = previous, estimate
@@ -147,4 +151,6 @@ def _halo(params: Params) -> Halo:
 
 def load_deblur(params: Mapping[str, Any], settings: Settings) -> Operation:
     """Return the operation; nothing has to be loaded."""
-    return Operation(STEP_TYPES["deblur"], revision=REVISION, apply=_apply, halo=_halo)
+    return Operation(
+        STEP_TYPES["deblur"], revision=REVISION, apply=_apply, halo=_halo, stops_itself=True
+    )

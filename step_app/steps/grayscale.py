@@ -14,6 +14,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from step_app.checkpoints import checkpoint
 from step_app.contract.step_types import STEP_TYPES
 from step_app.errors import ConfigurationError, InvalidParamsError
 from step_app.settings import Settings
@@ -145,6 +146,7 @@ def _measure(
     for _ in range(repeats):
         started = time.perf_counter_ns()
         for _ in range(passes):
+            checkpoint()
             openmp.run(picture, grey, threads=threads)
         # A clock may stand still for a picture of few pixels; times are divided by.
         seconds.append(max(1, time.perf_counter_ns() - started) / 1e9)

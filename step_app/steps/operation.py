@@ -47,6 +47,8 @@ class Operation:
     """Raises a StepError when this picture or these params cannot be."""
     halo: Callable[[Params], Halo] | None = None
     """None when the result of a row depends on all others: no tiles."""
+    stops_itself: bool = False
+    """Whether it has checkpoints of its own, so that it need not be run in bands."""
 
     def require_halo(self, params: Params) -> Halo:
         """Return the halo.

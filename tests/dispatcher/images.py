@@ -1,12 +1,15 @@
 """Image files by their headers alone: enough for whoever looks at structure and not at pixels."""
 
 import struct
+import zlib
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 
 
 def png(width: int = 8, height: int = 8, *, tail: bytes = b"") -> bytes:
-    return PNG_MAGIC + struct.pack(">I4sII", 13, b"IHDR", width, height) + bytes(9) + tail
+    header = struct.pack(">4sII5x", b"IHDR", width, height)
+    checksum = struct.pack(">I", zlib.crc32(header))
+    return PNG_MAGIC + struct.pack(">I", 13) + header + checksum + tail
 
 
 def jpeg(
@@ -17,7 +20,8 @@ def jpeg(
 
 
 def gif(width: int = 8, height: int = 8, *, version: bytes = b"GIF89a") -> bytes:
-    return version + struct.pack("<HH", width, height) + bytes(3)
+    frame = struct.pack("<BHHHHB", 0x2C, 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\x00"
+    return version + struct.pack("<HH", width, height) + bytes(3) + frame + b"\x3b"
 
 
 def bmp(width: int = 8, height: int = 8, *, bits: int = 24) -> bytes:

@@ -6,11 +6,17 @@ from typing import Any
 from dispatcher.blobs.base import BlobStore
 from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.execution.collector import Collector
+from dispatcher.execution.deadlines import Deadlines
+from dispatcher.intake.admission import Admission, Limits
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing
+from dispatcher.intake.endings import Endings
 from dispatcher.intake.submission import Intake
 from dispatcher.jobs import Job
 from dispatcher.pipelines.store import PipelineStore
+from dispatcher.pools.client import ReplicaClient
+from dispatcher.pools.directory import PoolDirectory
+from dispatcher.pools.health import HealthPolicy
 from dispatcher.queues.base import Lease
 from dispatcher.queues.memory import MemoryJobQueue
 from dispatcher.results.memory import MemoryResultStore
@@ -32,9 +38,18 @@ class Rooms:
     cache: ResultCache = field(default_factory=lambda: ResultCache(max_size=10))
     coalescing: Coalescing = field(default_factory=Coalescing)
     figures: Figures = field(default_factory=lambda: Figures(Metrics()))
+    pools: PoolDirectory = field(
+        default_factory=lambda: PoolDirectory(client=ReplicaClient(), policy=HealthPolicy())
+    )
+    limits: Limits = field(default_factory=Limits)
+    clock: Callable[[], float] = time.monotonic
     is_draining: bool = False
     results: MemoryResultStore = field(init=False)
     collector: Collector = field(init=False)
+    deadlines: Deadlines = field(default_factory=Deadlines)
+    stopped: list[str] = field(default_factory=list)
+    """Jobs whose work was to be stopped after they were taken off the queue."""
+    endings: Endings = field(init=False)
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +60,16 @@ class Rooms:
             on_dropped=self.collector.collect,
         )
         self.pipelines.replace([make_pipeline()])
+        self.endings = Endings(
+            queue=self.queue,
+            results=self.results,
+            blobs=self.blobs,
+            cache=self.cache,
+            coalescing=self.coalescing,
+            figures=self.figures,
+            stop_work=self.stopped.append,
+            forget=self.deadlines.forget,
+        )
         self.intake = Intake(
             queue=self.queue,
             results=self.results,
@@ -52,8 +77,18 @@ class Rooms:
             pipelines=self.pipelines,
             cache=self.cache,
             coalescing=self.coalescing,
+            endings=self.endings,
             figures=self.figures,
+            watch=self.deadlines.watch,
             is_draining=lambda: self.is_draining,
+            admission=Admission(
+                queue=self.queue,
+                figures=self.figures,
+                pipelines=self.pipelines,
+                pools=self.pools,
+                limits=self.limits,
+                clock=self.clock,
+            ),
         )
 
     async def next_lease(self) -> Lease:
@@ -66,10 +101,11 @@ class Rooms:
         """Do with a job what a consumer does with one that it has carried to its end."""
         lease = await self.next_lease()
         assert lease.job_id == job.id
-        if await self.results.save(job):
+        is_kept = await self.results.save(job)
+        if is_kept:
             self.figures.count_ended(job)
         await self.queue.ack(lease)
-        await self.intake.settle(job)
+        await self.endings.settle(job, is_kept=is_kept)
 
     async def complete_next(self, **changes: Any) -> Job:
         """Carry the oldest waiting job to its end."""

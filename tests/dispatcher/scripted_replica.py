@@ -55,6 +55,10 @@ class ScriptedReplica:
     computed: list[list[str]] = field(default_factory=list)
     """The operations that it has run, chain by chain."""
 
+    cancellations: list[bytes] = field(default_factory=list)
+    """What it was told of items that nobody waits for."""
+    knows_cancelling: bool = True
+
     def ids(self) -> list[list[str]]:
         """The ids of the items, request by request."""
         return [[item.id for item in request.items] for request in self.requests]
@@ -73,6 +77,12 @@ class ScriptedReplica:
 
     async def livez(self, _: web.Request) -> web.Response:
         return web.Response(status=200 if self.is_alive else 503)
+
+    async def cancel(self, http: web.Request) -> web.Response:
+        if not self.knows_cancelling:
+            raise web.HTTPNotFound
+        self.cancellations.append(await http.read())
+        return web.json_response({})
 
     async def process_batch(self, http: web.Request) -> web.StreamResponse:
         assert http.content_type == BATCH_MEDIA_TYPE
@@ -226,7 +236,8 @@ async def serve(script: Script = answer, **says: Any) -> AsyncIterator[ScriptedR
     app.router.add_get("/readyz", replica.readyz)
     app.router.add_get("/livez", replica.livez)
     app.router.add_post("/process_batch", replica.process_batch)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+    app.router.add_post("/cancel", replica.cancel)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]

@@ -5,12 +5,14 @@ import pytest
 from dispatcher.errors import (
     AttemptError,
     AttemptTimeoutError,
+    BatchRejectedError,
     InvalidResponseError,
     ItemRejectedError,
     NoCapacityError,
     NotSentError,
     ReplicaFailedError,
     ReplicaLostError,
+    ReplicaRejectedError,
     RequestError,
 )
 
@@ -22,15 +24,22 @@ STATUSES = {
     "unknown_field": 400,
     "duplicate_field": 400,
     "incomplete_body": 400,
+    "bad_request": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
     "not_found": 404,
     "unknown_pipeline": 404,
+    "request_timeout": 408,
     "pipeline_protected": 409,
     "too_many_pipelines": 409,
     "too_many_replicas": 409,
+    "not_failed": 409,
     "gone": 410,
+    "image_gone": 410,
     "payload_too_large": 413,
     "too_many_parts": 413,
     "field_too_large": 413,
+    "uri_too_long": 414,
     "unsupported_media_type": 415,
     "unsupported_encoding": 415,
     "unsupported_image_type": 415,
@@ -42,6 +51,8 @@ STATUSES = {
     "image_too_large": 422,
     "image_corrupt": 422,
     "invalid_pipeline": 422,
+    "rate_limited": 429,
+    "headers_too_large": 431,
     "overloaded": 503,
     "draining": 503,
     "storage_full": 503,
@@ -90,6 +101,8 @@ def test_the_kinds_of_failed_attempts_are_told_apart() -> None:
         AttemptTimeoutError: "timeout",
         InvalidResponseError: "invalid_response",
         ReplicaFailedError: "replica_failed",
+        ReplicaRejectedError: "replica_rejected",
+        BatchRejectedError: "replica_rejected",
         ItemRejectedError: "replica_failed",
     }
 
@@ -101,15 +114,16 @@ def test_only_an_item_that_never_left_costs_no_attempt() -> None:
 
 def test_only_a_judgement_and_the_end_of_patience_are_final() -> None:
     final = {error for error in ATTEMPT_ERRORS if not error.is_retryable}
-    assert final == {ItemRejectedError, NoCapacityError}
+    assert final == {ItemRejectedError, NoCapacityError, ReplicaRejectedError}
 
 
 def test_an_error_is_told_again_for_one_item_with_its_cause() -> None:
     cause = OSError("reset")
-    error = ReplicaLostError("the connection broke")
+    error = ReplicaLostError("the connection broke", retry_after_s=7)
     error.__cause__ = cause
     copy = error.at("http://127.0.0.1:5000")
     assert isinstance(copy, ReplicaLostError)
     assert copy is not error
     assert (str(copy), copy.replica_url) == ("the connection broke", "http://127.0.0.1:5000")
+    assert copy.retry_after_s == 7
     assert copy.__cause__ is cause

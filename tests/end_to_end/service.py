@@ -1,6 +1,5 @@
 """A real dispatcher with real replicas, on free ports, in a folder of its own."""
 
-import itertools
 import os
 import re
 import signal
@@ -81,8 +80,8 @@ def running(data_dir: Path, *flags: str) -> Iterator[Service]:
     stderr_path = data_dir.parent / f"{data_dir.name}.stderr"
     try:
         assert process.stdout is not None
-        said = "".join(itertools.islice(process.stdout, 2))
-        ready = re.search(r"ready on (\S+):", said)
+        said = (re.search(r"ready on (\S+):", line) for line in process.stdout)
+        ready = next(filter(None, said), None)
         assert ready is not None, stderr_path.read_text()[-2000:]
         yield Service(
             process=process,

@@ -212,7 +212,7 @@ def test_a_large_jpeg_gets_the_label_of_the_small_one(classifier: ClassifierStep
         assert label(classifier, encode(large, "JPEG", quality=85)) == expected
 
 
-@pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
+@pytest.mark.parametrize("image_format", ["JPEG", "BMP"])
 def test_a_file_with_one_wrong_byte_gets_an_answer_or_a_step_error(
     classifier: ClassifierStep, image_format: str
 ) -> None:

@@ -92,5 +92,5 @@ async def end_next(
     await services.results.save(ended)
     services.figures.count_ended(ended)
     await services.queue.ack(lease)
-    await services.intake.settle(ended)
+    await services.endings.settle(ended)
     return ended

@@ -34,7 +34,7 @@ async def end_next(services: Services, *, code: str | None = None) -> Job:
     await services.results.save(ended)
     services.figures.count_ended(ended)
     await services.queue.ack(lease)
-    await services.intake.settle(ended)
+    await services.endings.settle(ended)
     return ended
 
 

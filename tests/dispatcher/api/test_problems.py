@@ -48,7 +48,7 @@ def test_who_may_come_back_is_told_when() -> None:
 @pytest.mark.parametrize("error", RequestError.__subclasses__(), ids=lambda error: error.code)
 def test_a_connection_whose_body_was_not_read_is_closed(error: type[RequestError]) -> None:
     is_closed = request_problem(error()).headers.get("connection") == "close"
-    assert is_closed == (error.status in (400, 413, 415))
+    assert is_closed == (error.status in (400, 408, 413, 414, 415, 431))
 
 
 def test_our_own_fault_tells_nothing_of_what_went_wrong() -> None:

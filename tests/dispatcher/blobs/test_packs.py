@@ -13,7 +13,7 @@ def packs(tmp_path: Path) -> Iterator[Packs]:
     """Packs of a thousand bytes."""
     made = Packs(tmp_path, pack_bytes=1000)
     yield made
-    made.close()
+    made.close(remove=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -66,7 +66,7 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
         packs.append(str(number), b"x" * 20)
     for number in range(0, 50, 2):
         packs.drop(str(number))
-    packs.close()
+    packs.close(remove=True)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     assert files(tmp_path) == []
 
@@ -79,7 +79,7 @@ def test_what_cannot_be_written_leaves_the_others_whole(tmp_path: Path) -> None:
     (tmp_path / "missing").mkdir()
     packs.append("a", b"a")
     assert packs.read("a") == b"a"
-    packs.close()
+    packs.close(remove=True)
 
 
 def test_a_pack_that_was_cut_off_has_no_bytes_to_give(packs: Packs, tmp_path: Path) -> None:

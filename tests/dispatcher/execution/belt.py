@@ -14,6 +14,7 @@ from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.execution.attempts import Attempts
 from dispatcher.execution.executor import Executor
 from dispatcher.execution.retry import RetryPolicy
+from dispatcher.execution.retry_budget import BudgetPolicy, RetryBudget
 from dispatcher.execution.stage_cache import StageCache
 from dispatcher.jobs import Job
 from dispatcher.pipelines.model import Pipeline
@@ -39,6 +40,7 @@ class Belt:
     replicas: dict[str, list[ScriptedReplica]]
     """By step."""
     cache: StageCache = field(default_factory=StageCache)
+    budget: BudgetPolicy = field(default_factory=BudgetPolicy)
 
     @property
     def executor(self) -> Executor:
@@ -49,18 +51,23 @@ class Belt:
                 pools=self.pools,
                 policy=RetryPolicy(base_delay_s=0.001),
                 jitter=random.Random(1),
+                create_budget=lambda: RetryBudget(self.budget),
             ),
             cache=self.cache,
         )
 
     async def run(self, *, image: bytes = IMAGE, **changes: Any) -> Job:
         """Carry a job to its end, with an image of its own for as long as that takes."""
+        return await self.run_by(self.executor, image=image, **changes)
+
+    async def run_by(self, executor: Executor, *, image: bytes = IMAGE, **changes: Any) -> Job:
+        """Have an executor carry a job to its end."""
         digest = hashlib.sha256(image).hexdigest()
         await self.blobs.put(digest, image)
         job = make_job(**({"digest": digest} | changes)).started(time.time())
         try:
             async with asyncio.timeout(10):
-                return await self.executor.run(job)
+                return await executor.run(job)
         finally:
             await self.blobs.release(digest)
 

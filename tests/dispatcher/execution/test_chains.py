@@ -201,10 +201,10 @@ class FullBlobs(MemoryBlobStore):
     room = 0
     fault: Exception = StorageFullError()
 
-    async def put(self, digest: str, data: bytes) -> None:
+    async def put(self, digest: str, data: bytes, *, is_new_work: bool = True) -> None:
         if self.total_bytes() + len(data) > self.room:
             raise self.fault
-        await super().put(digest, data)
+        await super().put(digest, data, is_new_work=is_new_work)
 
 
 async def test_of_a_split_that_does_not_fit_no_piece_is_kept(client: ReplicaClient) -> None:

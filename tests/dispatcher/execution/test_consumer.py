@@ -7,6 +7,7 @@ from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.errors import NotFoundError
 from dispatcher.jobs import Job, JobState
 from dispatcher.pools.client import ReplicaClient
+from dispatcher.pools.health import HealthPolicy
 from dispatcher.results.memory import MemoryResultStore
 from tests.dispatcher import scripted_replica as scripted
 from tests.dispatcher.execution.belt import belt
@@ -216,7 +217,8 @@ async def test_every_job_ends_once_whatever_the_replicas_do(
         in_turn(*(dice.choice([good, good, dice.choice(faults)]) for _ in range(500)))
         for _ in range(3)
     ]
-    async with works(client, *scripts) as found:
+    policy = HealthPolicy(base_ejection_s=0.02, max_ejection_s=0.05)
+    async with works(client, *scripts, policy=policy) as found:
         await found.accept(*NAMES)
 
         async def probe() -> None:

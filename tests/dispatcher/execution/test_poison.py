@@ -120,7 +120,7 @@ async def test_an_image_that_resets_every_connection_fails_alone(
         probed(line),
     ):
         ended = await run_all(line, among_innocents(place))
-        assert_poison_ends_alone(line, ended, code="replica_lost")
+        assert_poison_ends_alone(line, ended, code="poison")
 
 
 @pytest.mark.parametrize("place", [0, 6, 15])

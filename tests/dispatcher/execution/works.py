@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,9 +10,11 @@ from typing import Any
 
 from dispatcher.blobs.base import BlobStore
 from dispatcher.execution.consumer import Consumer
+from dispatcher.execution.deadlines import Deadlines
 from dispatcher.jobs import Job, JobState
 from dispatcher.pipelines.model import Pipeline
 from dispatcher.pools.client import ReplicaClient
+from dispatcher.pools.health import HealthPolicy
 from dispatcher.queues.memory import MemoryJobQueue
 from dispatcher.results.memory import MemoryResultStore
 from dispatcher.telemetry.figures import Figures
@@ -37,7 +40,10 @@ class Works:
     ended: list[Job] = field(default_factory=list)
     """What the consumer reported, once for each job."""
     void: list[Job] = field(default_factory=list)
-    """What it reported as ended for nobody."""
+    """What it reported of jobs that had ended early."""
+    wanted_by_others: set[str] = field(default_factory=set)
+    """Jobs whose work is wanted by others, too."""
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __post_init__(self) -> None:
         self.consumer = Consumer(
@@ -47,12 +53,17 @@ class Works:
             pipelines=self.line.pipelines,
             pools=self.line.pools,
             figures=self.figures,
+            deadlines=self.deadlines,
+            expire=self._expire,
+            is_wanted_by_others=self.wanted_by_others.__contains__,
             on_ended=self._note,
-            on_void=self.void.append,
         )
 
-    async def _note(self, job: Job) -> None:
-        self.ended.append(job)
+    async def _note(self, outcome: Job, *, is_kept: bool) -> None:
+        (self.ended if is_kept else self.void).append(outcome)
+
+    async def _expire(self, job_id: str) -> None:
+        await self.results.save((await self.results.get(job_id)).expired(time.time()))
 
     async def accept(self, *names: str, lane: str = "default", **changes: Any) -> None:
         for name in names:
@@ -87,8 +98,11 @@ async def works(
     blobs: BlobStore | None = None,
     pipeline: Pipeline | None = None,
     others: tuple[Pipeline, ...] = (),
+    policy: HealthPolicy | None = None,
 ) -> AsyncIterator[Works]:
-    async with belt(client, *scripts, blobs=blobs, pipeline=pipeline, others=others) as line:
+    async with belt(
+        client, *scripts, blobs=blobs, pipeline=pipeline, others=others, policy=policy
+    ) as line:
         yield Works(line)
 
 

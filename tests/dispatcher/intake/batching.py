@@ -106,7 +106,7 @@ async def end_next(rooms: Rooms, ended: Job | None = None) -> Job:
     if await rooms.results.save(ended):
         rooms.figures.count_ended(ended)
     await rooms.queue.ack(lease)
-    await rooms.intake.settle(ended)
+    await rooms.endings.settle(ended)
     return ended
 
 

@@ -27,10 +27,10 @@ class CountingBlobStore(MemoryBlobStore):
         super().__init__()
         self.sizes: list[int] = []
 
-    async def put(self, digest: str, data: bytes) -> None:
+    async def put(self, digest: str, data: bytes, *, is_new_work: bool = True) -> None:
         await asyncio.sleep(0)
         self.sizes.append(len(data))
-        await super().put(digest, data)
+        await super().put(digest, data, is_new_work=is_new_work)
 
 
 # What is read

@@ -77,7 +77,7 @@ def test_what_had_to_go_for_a_result_is_handed_back() -> None:
     cache.put("a", first)
     cache.put("b", second)
     cache.get("a")
-    assert cache.put("c", third) == [second]
+    assert cache.put("c", third) == [("b", second)]
 
 
 def test_a_result_that_is_replaced_is_handed_back_and_pushes_out_no_other() -> None:
@@ -85,13 +85,13 @@ def test_a_result_that_is_replaced_is_handed_back_and_pushes_out_no_other() -> N
     older, other = kept(1), kept(2)
     cache.put("a", older)
     cache.put("b", other)
-    assert cache.put("a", kept(3)) == [older]
+    assert cache.put("a", kept(3)) == [("a", older)]
     assert cache.get("b") == other
 
 
 def test_a_cache_that_is_off_hands_back_the_result_itself() -> None:
     result = kept()
-    assert ResultCache(max_size=0).put("a", result) == [result]
+    assert ResultCache(max_size=0).put("a", result) == [("a", result)]
 
 
 def test_its_bytes_are_those_of_what_it_keeps_now() -> None:
@@ -117,7 +117,7 @@ def test_it_agrees_with_a_least_recently_used_list_kept_by_hand() -> None:
             if len(by_hand) == 5:
                 gone.append(by_hand.popitem(last=False)[1])
             by_hand[key] = number
-            assert [number_of(result) for result in cache.put(key, kept(number))] == gone
+            assert [number_of(result) for _, result in cache.put(key, kept(number))] == gone
         else:
             assert number_of(cache.get(key)) == by_hand.get(key)
             if key in by_hand:

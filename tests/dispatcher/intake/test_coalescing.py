@@ -70,3 +70,57 @@ async def test_a_refusal_that_nobody_follows_is_no_unhandled_error() -> None:
     await asyncio.sleep(0)
     gc.collect()
     assert not unhandled
+
+
+# Leaving
+
+
+async def test_a_flight_is_wanted_for_as_long_as_anybody_waits_for_it() -> None:
+    coalescing = Coalescing()
+    flight = coalescing.take_off(working("leader"))
+    assert flight.is_wanted
+    flight.has_leader = False
+    assert not flight.is_wanted
+    flight.followers.append(working("follower"))
+    assert flight.is_wanted
+    assert coalescing.leave(working("follower")) is flight
+    assert not flight.is_wanted
+    with flight.being_joined(), flight.being_joined():
+        assert flight.is_wanted
+    assert not flight.is_wanted
+
+
+async def test_only_the_one_who_leaves_leaves() -> None:
+    coalescing = Coalescing()
+    flight = coalescing.take_off(working("leader"))
+    flight.followers += [working("a"), working("b"), working("c")]
+    assert coalescing.leave(working("b")) is flight
+    assert coalescing.leave(working("b")) is None
+    assert coalescing.leave(working("leader")) is None
+    assert coalescing.leave(working("a", "other work")) is None
+    assert [job.id for job in flight.followers] == ["a", "c"]
+
+
+async def test_a_leader_that_has_ended_may_lead_for_those_who_follow() -> None:
+    coalescing = Coalescing()
+    flight = coalescing.take_off(working("leader").cancelled(1.0))
+    flight.followers.append(working("follower"))
+    assert coalescing.led_by("leader") is flight
+    assert coalescing.claim("leader")
+    assert coalescing.find("work") is flight
+
+
+async def test_work_that_nobody_claims_can_be_joined_by_nobody() -> None:
+    coalescing = Coalescing()
+    coalescing.take_off(working("leader").cancelled(1.0))
+    assert not coalescing.claim("leader")
+    assert coalescing.find("work") is coalescing.led_by("leader") is None
+    assert not coalescing.claim("never seen")
+
+
+async def test_an_older_flight_that_lands_takes_no_newer_one_with_it() -> None:
+    coalescing = Coalescing()
+    coalescing.take_off(working("first"))
+    newer = coalescing.take_off(working("second"))
+    coalescing.land("first", outcome=None)
+    assert coalescing.find("work") is newer

@@ -7,6 +7,7 @@ from dispatcher.errors import (
     AttemptError,
     InvalidResponseError,
     ItemRejectedError,
+    NotSentError,
     ReplicaFailedError,
 )
 from dispatcher.pools.replies import read_reply
@@ -38,11 +39,18 @@ def test_a_result_is_read() -> None:
     assert read_reply(reply(result)) == result
 
 
-@pytest.mark.parametrize("status", [400, 413, 415, 422, 499])
+@pytest.mark.parametrize("status", [400, 413, 415, 422, 498])
 def test_a_problem_is_a_judgement(status: int) -> None:
     with pytest.raises(ItemRejectedError) as rejected:
         read_reply(reply(PROBLEM, status=status, content_type=PROBLEM_TYPE))
     assert (rejected.value.item_code, rejected.value.detail) == ("image_corrupt", "It ends early.")
+
+
+def test_work_that_was_stopped_for_somebody_else_is_done_again_at_no_cost() -> None:
+    problem = {"code": "cancelled", "detail": "The work was cancelled."}
+    with pytest.raises(NotSentError) as stopped:
+        read_reply(reply(problem, status=499, content_type=PROBLEM_TYPE))
+    assert not stopped.value.uses_attempt
 
 
 @pytest.mark.parametrize("status", [500, 503, 599])

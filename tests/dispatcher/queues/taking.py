@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from dispatcher.jobs import Job
+from dispatcher.jobs import Job, Priority
 from dispatcher.queues.base import JobQueue, Lease
 from tests.dispatcher.records import make_job
 
@@ -34,3 +34,10 @@ async def take_all(queue: JobQueue, lanes: Collection[str] = (LANE,)) -> list[st
     while (lease := await queue.reserve(lanes)) is not None:
         taken.append(lease.job_id)
     return taken
+
+
+def job(
+    name: str, priority: Priority = Priority.NORMAL, *, lane: str = LANE, size_bytes: int = 0
+) -> Job:
+    """A job that waits in a lane."""
+    return make_job(name, pipeline_id=lane, priority=priority, size_bytes=size_bytes)

@@ -9,6 +9,7 @@ from tests.dispatcher.records import completed, make_job
 
 RETENTION_S = 60.0
 RETENTION_COUNT = 3
+KEY_RETENTION_S = 2 * RETENTION_S
 
 
 @dataclass

@@ -89,16 +89,46 @@ def completed_after(job: Job, processing_s: float) -> Job:
     )
 
 
-def test_only_computed_jobs_drain_the_queue(figures: Figures) -> None:
+def test_only_what_leaves_the_queue_drains_it(figures: Figures) -> None:
     leader = completed(make_job("leader"))
+    figures.note_waiting(["default"])
     for _ in range(20):
         figures.count_ended(make_job().served_from_cache({}, (), "r1"))
         figures.count_ended(make_job("follower").settled_like(leader))
     assert figures.drain_rate() == 0.0
     assert figures.throughput() > 0.0
     for _ in range(20):
-        figures.count_ended(leader)
-    assert 5.0 < figures.drain_rate() <= 20.0, "twenty within this second"
+        figures.note_drained("default")
+    assert figures.drain_rate() == figures.drain_rate("default") > 20.0
+
+
+def test_each_lane_has_a_rate_of_its_own(figures: Figures) -> None:
+    figures.note_waiting(["default", "other"])
+    for _ in range(20):
+        figures.note_drained("default")
+    assert figures.drain_rate("default") > 0.0
+    assert figures.drain_rate("other") == figures.drain_rate("never seen") == 0.0
+
+
+def test_while_no_replica_of_a_lane_is_ready_nothing_is_promised(figures: Figures) -> None:
+    figures.note_waiting(["default"])
+    for _ in range(20):
+        figures.note_drained("default")
+    figures.note_waiting([], stalled=["default"])
+    assert figures.drain_rate("default") == 0.0
+    figures.note_waiting(["default"])
+    assert figures.drain_rate("default") > 0.0
+
+
+def test_who_has_ended_before_its_work_is_counted_but_not_timed(
+    figures: Figures, metrics: Metrics
+) -> None:
+    figures.count_ended(make_job(queued_at=0.0).cancelled(1000.0))
+    figures.count_ended(make_job(queued_at=0.0).started(1.0).expired(1000.0))
+    read = samples(metrics)
+    assert read["dispatcher_jobs_total|cancelled"] == read["dispatcher_jobs_total|expired"] == 1
+    assert read["dispatcher_job_duration_seconds_count"] == 0
+    assert figures.latency().p99 == figures.throughput() == figures.average_queue_s() == 0.0
 
 
 def test_the_peak_is_the_greatest_depth_ever(figures: Figures, metrics: Metrics) -> None:
