@@ -18,7 +18,7 @@ from benchmarks.service import running_service
 REPLICAS: Final = 4
 SERVICE_S: Final = 0.02
 RATE: Final = REPLICAS / SERVICE_S / 3
-SECONDS: Final = float(os.environ.get("BAD_REPLICA_S", "30"))
+SECONDS: Final = float(os.environ.get("BAD_REPLICA_S", "20"))
 WARM_S: Final = 3.0
 POISONED: Final = "poisoned"
 NAMES: Final = {

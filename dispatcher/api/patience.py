@@ -10,7 +10,7 @@
     closed             whatever is sent and not taken for 30 s: broken off
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
@@ -62,30 +62,36 @@ class Limits:
 
 @dataclass(slots=True)
 class Progress:
-    """What has been seen of one connection. All points in time are of one monotonic clock."""
+    """What was seen of one connection at the last look, in seconds of one monotonic clock."""
 
     since: float
-    """When its phase began; while it is idle, when its last answer was seen in the making."""
+    """When its phase was first seen; while it is idle, when it was last seen to do anything."""
     phase: Phase = Phase.IDLE
-    has_asked: bool = False
-    """Whether it has sent a request before."""
+    requests: int = 0
+    """How many it has sent so far."""
     body_bytes: int = 0
     """Of the current body."""
     window_at: float = 0.0
     window_bytes: int = 0
     """Of the body when the window began."""
     unsent_bytes: int = 0
-    unsent_since: float = field(default=0.0)
+    unsent_since: float = 0.0
     """When the unsent bytes became fewer for the last time."""
 
-    def begin(self, phase: Phase, now: float) -> None:
-        """Enter a phase."""
-        self.phase = phase
-        self.since = now
-        if phase is not Phase.HEAD:
-            self.has_asked = True
-            self.body_bytes = self.window_bytes = 0
-            self.window_at = now
+    def note(self, phase: Phase, now: float, *, requests: int, body_bytes: int) -> None:
+        """Take note of what is seen at a look; a phase begins when it is seen for the first time.
+
+        Args:
+            phase: what the connection is expected to send next.
+            now: the present moment.
+            requests: how many it has sent so far, whole.
+            body_bytes: how much of the current body has come.
+        """
+        if phase is not self.phase or requests != self.requests:
+            self.phase, self.requests = phase, requests
+            self.since = self.window_at = now
+            self.window_bytes = body_bytes
+        self.body_bytes = body_bytes
 
 
 def judge(
@@ -117,7 +123,7 @@ def judge(
     if is_answering:
         progress.since = now  # it is idle from the answer on
         return Verdict.KEEP
-    patience_s = limits.idle_timeout_s if progress.has_asked else limits.header_timeout_s
+    patience_s = limits.idle_timeout_s if progress.requests else limits.header_timeout_s
     return Verdict.CLOSE if now - progress.since > patience_s else Verdict.KEEP
 
 

@@ -1,4 +1,5 @@
 """Tells clients that their jobs have ended: webhooks, signed and retried.
 
-It never calls an address inside the network, and never decides when a job ends.
+It calls no address inside the network unless the operator allows it, and never decides when a job
+ends.
 """

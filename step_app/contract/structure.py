@@ -2,8 +2,8 @@
 
 A dispatcher and a replica ask the same questions here, so that they refuse the same files.
 Decoders handle structure piece by piece and partly in Python, where a file of twenty mebibytes
-that is cut into millions of pieces takes seconds or minutes. So pieces are counted first, no
-pixel is looked at, and counting stops at a cap.
+that is cut into millions of pieces takes seconds, and in one case had not ended after 25. So
+pieces are counted first, no pixel is looked at, and counting stops at a cap.
 
 Sources: ITU-T T.81 (JPEG), the PNG specification of the W3C, the WebP container specification.
 """

@@ -1,9 +1,14 @@
 """The dispatcher's rooms around intake, put together from their in-memory backends."""
 
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dispatcher.blobs.base import BlobStore
+from dispatcher.blobs.local import LocalBlobStore
 from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.execution.collector import Collector
 from dispatcher.execution.deadlines import Deadlines
@@ -17,9 +22,14 @@ from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.client import ReplicaClient
 from dispatcher.pools.directory import PoolDirectory
 from dispatcher.pools.health import HealthPolicy
-from dispatcher.queues.base import Lease
+from dispatcher.queues.base import JobQueue, Lease
 from dispatcher.queues.memory import MemoryJobQueue
+from dispatcher.queues.sqlite import SqliteJobQueue
+from dispatcher.results.base import ResultStore
 from dispatcher.results.memory import MemoryResultStore
+from dispatcher.results.sqlite import SqliteResultStore
+from dispatcher.storage.space import Space
+from dispatcher.storage.writer import Writer
 from dispatcher.telemetry.figures import Figures
 from dispatcher.telemetry.metrics import Metrics
 from tests.dispatcher.records import completed, make_pipeline
@@ -31,7 +41,7 @@ RETENTION_S = 60.0
 class Rooms:
     """All that intake works with, and intake."""
 
-    queue: MemoryJobQueue = field(default_factory=lambda: MemoryJobQueue(capacity=3))
+    queue: JobQueue = field(default_factory=lambda: MemoryJobQueue(capacity=3))
     retention_count: int = 10_000
     blobs: BlobStore = field(default_factory=MemoryBlobStore)
     pipelines: PipelineStore = field(default_factory=PipelineStore)
@@ -44,7 +54,9 @@ class Rooms:
     limits: Limits = field(default_factory=Limits)
     clock: Callable[[], float] = time.monotonic
     is_draining: bool = False
-    results: MemoryResultStore = field(init=False)
+    writer: Writer | None = None
+    """Of rooms whose results outlive them."""
+    results: ResultStore = field(init=False)
     collector: Collector = field(init=False)
     deadlines: Deadlines = field(default_factory=Deadlines)
     stopped: list[str] = field(default_factory=list)
@@ -54,11 +66,7 @@ class Rooms:
 
     def __post_init__(self) -> None:
         self.collector = Collector(blobs=self.blobs)
-        self.results = MemoryResultStore(
-            retention_s=RETENTION_S,
-            retention_count=self.retention_count,
-            on_dropped=self.collector.collect,
-        )
+        self.results = self._make_results()
         self.pipelines.replace([make_pipeline()])
         self.endings = Endings(
             queue=self.queue,
@@ -91,6 +99,20 @@ class Rooms:
             ),
         )
 
+    def _make_results(self) -> ResultStore:
+        if self.writer is None:
+            return MemoryResultStore(
+                retention_s=RETENTION_S,
+                retention_count=self.retention_count,
+                on_dropped=self.collector.collect,
+            )
+        return SqliteResultStore(
+            self.writer,
+            retention_s=RETENTION_S,
+            retention_count=self.retention_count,
+            on_dropped=self.collector.collect,
+        )
+
     async def next_lease(self) -> Lease:
         """Lease the oldest waiting job as soon as there is one."""
         while (lease := await self.queue.reserve(self.queue.lanes())) is None:
@@ -114,3 +136,20 @@ class Rooms:
         job = completed(await self.results.get(lease.job_id), **changes)
         await self.end(job)
         return job
+
+
+@asynccontextmanager
+async def durable_rooms(folder: Path, *, capacity: int = 3, **rooms: Any) -> AsyncIterator[Rooms]:
+    """Open rooms that outlive their process, over what an earlier one left in a folder."""
+    writer = Writer(folder)
+    await writer.start()
+    space = Space(folder, limit_bytes=0, reserve_percent=0.0, used_bytes=lambda: 0)
+    blobs = LocalBlobStore(folder / "blobs", writer=writer, space=space)
+    queue = SqliteJobQueue(writer, capacity=capacity)
+    opened = Rooms(queue=queue, blobs=blobs, writer=writer, **rooms)
+    for room in (opened.queue, opened.results, opened.blobs):
+        await room.start()
+    yield opened
+    for room in (opened.blobs, opened.results, opened.queue):
+        await room.close()
+    await writer.close()

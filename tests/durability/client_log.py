@@ -82,6 +82,10 @@ class ClientLog:
         """Return how many tries were sent, in part at least, and never answered."""
         return sum(one.status is None and not one.was_refused for one in self.tries)
 
+    def has_accepted_after(self, moment: float) -> bool:
+        """Say whether a job has been accepted after a moment, Unix seconds."""
+        return any(t.is_accepted and t.answered_at > moment for t in self.tries[-1000:])
+
     def first_accepted_after(self, moment: float) -> float | None:
         """Return when the first job was accepted after a moment, Unix seconds."""
         times = (t.answered_at for t in self.tries if t.is_accepted and t.answered_at > moment)

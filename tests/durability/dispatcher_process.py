@@ -34,6 +34,8 @@ class DispatcherProcess:
     port: int
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    said: str = ""
+    """What it said last of its readiness."""
 
     @property
     def url(self) -> str:
@@ -69,7 +71,7 @@ class DispatcherProcess:
         while not self._is_ready(pools):
             assert self.process is not None
             assert self.process.poll() is None, self.tail()
-            assert time.monotonic() < ends_at, self.tail()
+            assert time.monotonic() < ends_at, f"{self.said} {self.tail()}"
             time.sleep(0.05)
 
     def kill(self) -> None:
@@ -99,10 +101,14 @@ class DispatcherProcess:
 
     def _is_ready(self, pools: Sequence[str]) -> bool:
         try:
-            if httpx.get(f"{self.url}/readyz", timeout=2).status_code != 200:
+            answer = httpx.get(f"{self.url}/readyz", timeout=2)
+            self.said = answer.text
+            if answer.status_code != 200:
                 return False
             replicas = httpx.get(f"{self.url}/status", timeout=2).json()["replicas"]
-        except httpx.HTTPError:
+            self.said = str(replicas)
+        except httpx.HTTPError as exc:
+            self.said = repr(exc)
             return False
         ready = {replica["step"] for replica in replicas if replica["state"] == "ready"}
         return ready.issuperset(pools)

@@ -5,6 +5,7 @@ import random
 import time
 from dataclasses import dataclass, field
 
+from tests.dispatcher.waiting import until
 from tests.durability.client_log import ClientLog
 from tests.durability.dispatcher_process import POOLS, DispatcherProcess
 from tests.durability.load import Clients, LoadPlan, under_load
@@ -29,12 +30,7 @@ class KillReport:
 
 
 async def kill_under_load(
-    dispatcher: DispatcherProcess,
-    clients: Clients,
-    plan: LoadPlan,
-    *,
-    kills: int,
-    gap_s: tuple[float, float],
+    dispatcher: DispatcherProcess, clients: Clients, plan: LoadPlan, *, kills: int, gap_s: float
 ) -> KillReport:
     """Kill and restart at random moments under load; return when every job has ended.
 
@@ -43,18 +39,24 @@ async def kill_under_load(
         clients: send the load, and log it.
         plan: the load; its seed decides the moments, too.
         kills: how often.
-        gap_s: the shortest and the longest life of a process, in seconds; some die while they
-            still start.
+        gap_s: how long a process lives at most, in seconds. Two of three live on from when they
+            accept jobs again, the third from its start: it may die while it recovers.
     """
     dice = random.Random(plan.seed)
     report = KillReport()
     async with under_load(clients, plan):
-        for _ in range(kills):
-            await asyncio.sleep(dice.uniform(*gap_s))
+        for number in range(kills):
+            if number % 3:
+                await until_accepting(clients.log, since=report.killed_at[-1])
+            await asyncio.sleep(dice.uniform(0, gap_s))
             report.killed_at.append(time.time())
             dispatcher.kill()
             dispatcher.start()
         await asyncio.to_thread(dispatcher.wait_ready, pools=POOLS)
-        await asyncio.sleep(gap_s[0])
     report.take_times(clients.log)
     return report
+
+
+async def until_accepting(log: ClientLog, *, since: float) -> None:
+    """Return once a job has been accepted after a moment, Unix seconds."""
+    await until(lambda: log.has_accepted_after(since), within_s=30)

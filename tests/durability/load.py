@@ -129,6 +129,15 @@ class Clients:
             for job_id in self.log.accepted():
                 tasks.create_task(self.look(job_id, wait_s=_POLL_S))
 
+    async def unfinished(self) -> str:
+        """Say what has not ended, and how it is."""
+        seen = {sight.job_id for sight in self.log.sights}
+        left = [job_id for job_id in self.log.accepted() if job_id not in seen]
+        looks = [self.look(job_id, until_ended=False) for job_id in left[:10]]
+        documents = [(one.job_id, one.document) for one in await asyncio.gather(*looks)]
+        refused = sum(one.status == 503 for one in self.log.tries)
+        return f"{len(left)} jobs have not ended, {refused} tries were refused: {documents}"
+
     async def _post(self, order: Order) -> Try:
         sent_at = time.time()
         try:
@@ -191,6 +200,8 @@ async def under_load(
         stop.set()
         async with asyncio.timeout(ends_within_s):
             await load
+    except TimeoutError as exc:
+        raise AssertionError(f"after {ends_within_s} s: {await clients.unfinished()}") from exc
     finally:
         load.cancel()
         await asyncio.gather(load, return_exceptions=True)

@@ -54,7 +54,8 @@ def test_the_result_document_has_every_key_of_the_contract(client: httpx.Client)
     assert set(document) == {
         "request_id", "filename", "status", "queued_at", "started_at", "completed_at",
         "processing_time", "queue_time", "replica_used", "from_cache", "coalesced", "attempts",
-        "queue_position", "eta_s", "pipeline", "steps", "result", "error",
+        "queue_position", "eta_s", "pipeline", "priority", "deadline_s", "requeued_from",
+        "steps", "result", "error",
     }  # fmt: skip
     for key in ("queued_at", "started_at", "completed_at"):
         assert re.fullmatch(ISO, document[key])

@@ -9,7 +9,8 @@ def test_status_has_every_key_of_the_contract(service: Service, client: httpx.Cl
     client.post("/predict", files={"image": ("a.jpg", distinct(photo(), 100))})
     status = service.status()
     assert set(status) == {
-        "cache_metrics", "endpoint_url", "failed_requests", "health_metrics",
+        "cache_metrics", "endpoint_url", "failed_requests", "cancelled_requests",
+        "expired_requests", "health_metrics",
         "performance_metrics", "queue_metrics", "queue_size", "stored_results", "storage_metrics",
         "successful_requests", "total_requests", "replicas", "pipelines",
     }  # fmt: skip
@@ -70,10 +71,11 @@ def test_probes_answer(client: httpx.Client) -> None:
 def test_openapi_names_every_call(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert set(paths) == {
-        "/predict_async", "/predict", "/result/{request_id}", "/health", "/livez", "/readyz",
+        "/predict_async", "/predict", "/result/{request_id}", "/result/{request_id}/requeue",
+        "/result/{request_id}/events", "/results", "/health", "/livez", "/readyz",
         "/status", "/metrics", "/pipeline", "/pipeline/{pipeline}",
         "/pipeline/{pipeline}/steps/{step_id}", "/step-types", "/process", "/batch/{batch_id}",
-        "/result/{request_id}/image", "/result/{request_id}/image/{piece}", "/static/{batch_id}/",
+        "/result/{request_id}/image", "/result/{request_id}/image/{piece}", "/static/{batch_id}", "/static/{batch_id}/",
         "/static/{batch_id}/{folder}/{name}", "/batch/{batch_id}/zip",
     }  # fmt: skip
 

@@ -28,7 +28,9 @@ def _image_line(row: ImageRow) -> str:
 def _form_line(row: FormRow) -> str:
     status, code = row.answer
     batch_status, batch_code = row.process or row.answer
-    cells = [row.id, row.what, f"{status} {code}", f"{batch_status} {batch_code}", "-"]
+    # What a submission takes is not sent to a batch, whose fields are others.
+    batch = f"{batch_status} {batch_code}" if code else "-"
+    cells = [row.id, row.what, f"{status} {code}", batch, "-" if code else "completed"]
     return f"| {' | '.join(cells)} | {row.corrected} |"
 
 

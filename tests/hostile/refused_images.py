@@ -108,7 +108,7 @@ _PIECES: Final = [
         "JPEG, a million pieces of EXIF behind the frame header",
         lambda: jpegs.with_segments_behind_frame(*[jpegs.exif(b"x")] * 1_600_000),
         CORRUPT,
-        "not a row: without a cap a replica's decoder joins them for minutes",
+        "not a row: without a cap a replica's decoder joins them for more than 25 s",
     ),
     _refused(
         "C07",

@@ -29,14 +29,14 @@ def look(
 
 def in_phase(phase: Phase) -> Progress:
     progress = Progress(since=0.0)
-    progress.begin(phase, 0.0)
+    progress.note(phase, 0.0, requests=0, body_bytes=0)
     return progress
 
 
 def verdict_after(progress: Progress, seconds: float, *, bytes_per_s: float) -> Verdict:
     """What is decided at last of a body that comes at this rate, looked at every second."""
     for second in range(1, int(seconds) + 1):
-        progress.body_bytes = int(second * bytes_per_s)
+        progress.note(Phase.BODY, float(second), requests=0, body_bytes=int(second * bytes_per_s))
         verdict = look(progress, float(second))
         if verdict is not Verdict.KEEP:
             return verdict
@@ -51,7 +51,7 @@ def test_a_client_that_says_nothing_at_all_is_closed_after_the_header_time() -> 
 
 def test_a_client_that_has_asked_before_may_pause_for_longer() -> None:
     progress = in_phase(Phase.BODY)
-    progress.begin(Phase.IDLE, 0.0)
+    progress.note(Phase.IDLE, 0.0, requests=1, body_bytes=0)
     assert look(progress, 75.0) is Verdict.KEEP
     assert look(progress, 75.1) is Verdict.CLOSE
 
@@ -118,3 +118,18 @@ def test_the_time_of_an_answer_begins_when_there_is_one() -> None:
     assert look(progress, 50.0, is_answering=True, unsent_bytes=9) is Verdict.KEEP
     assert look(progress, 80.0, is_answering=True, unsent_bytes=9) is Verdict.KEEP
     assert look(progress, 80.1, is_answering=True, unsent_bytes=9) is Verdict.BREAK_OFF
+
+
+def test_a_client_is_idle_from_its_last_request_on_however_short_that_was() -> None:
+    progress = Progress(since=0.0)
+    progress.note(Phase.IDLE, 70.0, requests=1, body_bytes=0)
+    progress.note(Phase.IDLE, 140.0, requests=2, body_bytes=0)
+    assert look(progress, 200.0) is Verdict.KEEP
+    assert look(progress, 215.1) is Verdict.CLOSE
+
+
+def test_a_client_is_idle_from_its_last_answer_on() -> None:
+    progress = Progress(since=0.0)
+    progress.note(Phase.IDLE, 0.0, requests=1, body_bytes=0)
+    assert look(progress, 60.0, is_answering=True) is Verdict.KEEP
+    assert look(progress, 134.0) is Verdict.KEEP

@@ -19,11 +19,16 @@ def killed(folder: Path) -> Path:
     return left
 
 
+def made(folder: Path) -> Path:
+    """Return a folder that is there."""
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @asynccontextmanager
 async def writing(folder: Path) -> AsyncIterator[Writer]:
     """Open a writer for the length of the block."""
-    folder.mkdir(exist_ok=True)
-    writer = Writer(folder)
+    writer = Writer(made(folder))
     await writer.start()
     try:
         yield writer

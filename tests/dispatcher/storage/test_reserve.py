@@ -1,4 +1,5 @@
 import errno
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, ahead_s: float) -> None:
-    now = __import__("time").monotonic()
+    now = time.monotonic()
     monkeypatch.setattr("dispatcher.storage.reserve.time.monotonic", lambda: now + ahead_s)
 
 

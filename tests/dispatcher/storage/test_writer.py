@@ -297,7 +297,9 @@ async def test_closing_commits_what_is_pending(tmp_path: Path) -> None:
     await again.close()
 
 
-async def test_closing_does_not_wait_for_somebody_elses_lock(writer: Writer, tmp_path: Path) -> None:
+async def test_closing_does_not_wait_for_somebody_elses_lock(
+    writer: Writer, tmp_path: Path
+) -> None:
     other = apsw.Connection(str(tmp_path / DATABASE_NAME))
     other.execute("BEGIN IMMEDIATE")
     done = writer.submit(note("a"))

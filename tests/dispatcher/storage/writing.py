@@ -59,5 +59,3 @@ def _limit(database: apsw.Connection, free_pages: int) -> None:
     pages = database.execute("PRAGMA page_count").get
     assert isinstance(pages, int)
     database.execute(f"PRAGMA max_page_count = {pages + free_pages}")
-
-
