@@ -13,7 +13,9 @@ usage: ./setup.sh VERB [ARGUMENTS]
 
   install   make .venv and install the pinned requirements (only when they changed)
   run       start the service on 127.0.0.1:8080; flags: ./setup.sh run --help
-  test      run the tests; arguments go to pytest
+  keys      make, list and revoke API keys; ./setup.sh keys --help
+  test      run the tests; arguments go to pytest. --long runs the long forms of the proofs
+            (an hour), --seed N repeats what failed; -s shows what was measured
   check     ruff, mypy (strict) and import-linter
   fix       let ruff format the code and repair what it can
   bench     measure accuracy, throughput, cache, memory; arguments go to the benchmark
@@ -76,6 +78,7 @@ verb="${1:-help}"
 case "$verb" in
     install) install; say "ready: ./setup.sh run" ;;
     run)     install; exec "$PY" -m dispatcher "$@" ;;
+    keys)    install; exec "$PY" -m dispatcher keys "$@" ;;
     test)    install; say "pytest"; exec "$PY" -m pytest "$@" ;;
     check)   install; check ;;
     fix)     install; fix ;;

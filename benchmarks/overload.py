@@ -24,7 +24,7 @@ CAPACITY: Final = REPLICAS / SERVICE_S
 PEAK_S: Final = 15.0
 USUAL_S: Final = 20.0
 AFTER_S: Final = 20.0
-SETTLE_S: Final = 15.0
+SETTLE_S: Final = 20.0
 """A burst fills the queue first; what counts as overload is what comes after."""
 RECOVERY_S: Final = 5.0
 MEMORY_EVERY_S: Final = 1.0

@@ -1,6 +1,7 @@
 """The command line: ``python -m dispatcher [FLAGS]``; ``--help`` lists them.
 
-``python -m dispatcher keys --help`` explains how API keys are made and revoked.
+``python -m dispatcher keys --help`` explains how API keys are made and revoked; ``./setup.sh keys``
+is the same.
 """
 
 import logging

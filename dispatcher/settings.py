@@ -18,6 +18,7 @@ class Settings(BaseSettings):
         env_prefix="DISPATCHER_",
         cli_prog_name="./setup.sh run",
         cli_kebab_case=True,
+        cli_implicit_flags=True,
         cli_hide_none_type=True,
         cli_avoid_json=True,
         use_attribute_docstrings=True,
@@ -74,7 +75,7 @@ class Settings(BaseSettings):
     header_timeout_s: float = Field(default=15.0, gt=0)
     """How long the head of a request may take to arrive, in seconds."""
     body_timeout_s: float = Field(default=60.0, gt=0)
-    """How long a request body may take to arrive, in seconds."""
+    """How long a request body may take to arrive, in seconds; each 64 KiB of it add a second."""
     webhook_secret_file: Path | None = None
     """File of the secret that signs webhooks; made in the data directory unless told."""
     webhook_allow_http: bool = False

@@ -19,7 +19,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--long"):
         for item in items:
-            item.add_marker(pytest.mark.timeout(_LONG_TIMEOUT_S))
+            # Before its own mark: the first one counts.
+            item.add_marker(pytest.mark.timeout(_LONG_TIMEOUT_S), append=False)
 
 
 @pytest.fixture(scope="session")

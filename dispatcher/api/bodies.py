@@ -32,13 +32,16 @@ class Body:
             RequestError: once, when the rest of the body will never come.
         """
         message = await self._receive()
-        failure: RequestError | None = self._scope.get(FAILURE_KEY)
-        if failure is not None and not self._is_failure_told:
+        self._note(message)
+        return message
+
+    def _note(self, message: MutableMapping[str, Any]) -> None:
+        if FAILURE_KEY in self._scope and not self._is_failure_told:
             self._is_failure_told = True
+            failure: RequestError = self._scope[FAILURE_KEY]
             raise failure
         if not message.get("more_body", False):
             self.is_complete = True
-        return message
 
     async def take_what_is_there(self) -> None:
         """Receive what has arrived already, and wait for nothing more."""
@@ -87,6 +90,8 @@ class UploadBody(Body):
         self._received_bytes = 0
         self._most_bytes = min(_MOST_AT_ONCE, budget.total_bytes)
         self._is_begun = False
+        self.is_over_budget = False
+        """Whether it was refused because there are too many."""
         self._is_released = False
         scope[BODY_KEY] = self.release
 
@@ -100,7 +105,8 @@ class UploadBody(Body):
         if not self._is_begun:
             self._is_begun = True
             self._take_up_to(announced_bytes(self._scope))
-        message = await super().receive()
+        message = await self._receive()
+        self._note(message)
         self._received_bytes += len(message.get("body", b""))
         if self._received_bytes > self._taken_bytes:
             self._take_up_to(self._received_bytes)
@@ -115,7 +121,11 @@ class UploadBody(Body):
     def _take_up_to(self, size_bytes: int) -> None:
         more = min(size_bytes, self._most_bytes) - self._taken_bytes
         if more > 0 and not self._is_released:
-            self._budget.take(more)
+            try:
+                self._budget.take(more)
+            except OverloadedError:
+                self.is_over_budget = True
+                raise
             self._taken_bytes += more
 
 

@@ -96,8 +96,9 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(self._refusal or BadRequestError())
         if was_in_body:
-            if requests == self._requests:
-                self._count_framing(len(data) - (self.body_bytes - body_bytes))
+            framing_bytes = len(data) - (self.body_bytes - body_bytes)
+            if framing_bytes and requests == self._requests:
+                self._count_framing(framing_bytes)
         elif self._is_in_body:
             if self.limits.reads_body_on_demand:
                 self.flow.pause_reading()  # the rest stays in the socket until somebody asks

@@ -22,7 +22,7 @@ def check_exposure(settings: Settings) -> None:
         if not is_loopback:
             raise StartupError(
                 f"on {settings.host} other machines could use the service without a key: name a "
-                "file with --api-keys-file (python -m dispatcher keys add --help makes one), or "
+                "file with --api-keys-file (./setup.sh keys add --help makes one), or "
                 "let everybody in with --allow-anonymous"
             )
 

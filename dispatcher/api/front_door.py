@@ -116,7 +116,9 @@ class FrontDoor:
         finally:
             body.release()
         if response is not None:
-            await send_and_linger(response, body, send)
+            # To read and throw away what is too much would take the time of those who are served.
+            most_bytes = 0 if body.is_over_budget else None
+            await send_and_linger(response, body, send, most_bytes=most_bytes)
 
     async def _turn_away(
         self, error: RequestError, scope: Scope, receive: Receive, send: Send

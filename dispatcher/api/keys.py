@@ -117,7 +117,7 @@ class KeyRing:
             why = exc.strerror if isinstance(exc, OSError) else exc
             raise StartupError(
                 f"cannot read the API keys in {self._path}: {why}; "
-                "make one: python -m dispatcher keys add --help"
+                "make one: ./setup.sh keys add --help"
             ) from exc
         if self._path.stat().st_mode & 0o077:
             raise StartupError(f"others can read or write {self._path}; make its mode 0600")

@@ -103,7 +103,7 @@ def _read(path: Path) -> list[ApiKey]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m dispatcher keys", description="Keep the file of --api-keys-file."
+        prog="./setup.sh keys", description="Keep the file of --api-keys-file."
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     add = _verb(verbs, "add", "make a key and print it, once", _add)

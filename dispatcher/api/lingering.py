@@ -14,7 +14,9 @@ from dispatcher.api.asgi import Send
 from dispatcher.api.bodies import Body
 from dispatcher.errors import RequestError
 
-_LINGER_S: Final = 2.0
+_LINGER_S: Final = 10.0
+_QUIET_S: Final = 2.0
+"""A client that has sent nothing for so long is not waiting for its body to be taken."""
 _LINGER_BYTES: Final = 32 * 1024 * 1024
 STRANGERS_BYTES: Final = 64 * 1024
 """Most that is read of the body of somebody who has no business here."""
@@ -53,12 +55,22 @@ async def _throw_away(body: Body, *, most_bytes: int) -> None:
     try:
         async with asyncio.timeout(_LINGER_S):
             while not body.is_complete and received < most_bytes:
-                try:
-                    received += len((await body.receive()).get("body", b""))
-                except RequestError:
-                    continue  # it will never be complete; the client may still be sending
+                received += await _receive_soon(body)
             if not body.is_complete and most_bytes < _LINGER_BYTES:
                 # No more is read, but the answer needs a moment to get through.
-                await asyncio.Event().wait()
+                await asyncio.sleep(_QUIET_S)
     except TimeoutError:
         pass
+
+
+async def _receive_soon(body: Body) -> int:
+    """Throw away the next part of a body and return its size.
+
+    Raises:
+        TimeoutError: nothing comes.
+    """
+    async with asyncio.timeout(_QUIET_S):
+        try:
+            return len((await body.receive()).get("body", b""))
+        except RequestError:
+            return 0  # it will never be complete; the client may still be sending

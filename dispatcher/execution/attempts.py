@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from dispatcher.errors import (
+from dispatcher.execution.retry import GiveUp, RetryPolicy, Tried, decide, given_up
+from dispatcher.execution.retry_budget import RetryBudget
+from dispatcher.jobs import JobError
+from dispatcher.pipelines.model import StepKey
+from dispatcher.pools.directory import PoolDirectory
+from dispatcher.pools.errors import (
     AttemptError,
     AttemptTimeoutError,
     BatchRejectedError,
     ItemRejectedError,
     ReplicaLostError,
 )
-from dispatcher.execution.retry import GiveUp, RetryPolicy, Tried, decide, given_up
-from dispatcher.execution.retry_budget import RetryBudget
-from dispatcher.jobs import JobError
-from dispatcher.pipelines.model import StepKey
-from dispatcher.pools.directory import PoolDirectory
 from dispatcher.pools.parcel import Answer
 from dispatcher.pools.pool import Pool
 from step_app.contract.frames import BatchItem

@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
-from dispatcher.errors import AttemptError, ItemRejectedError, ReplicaLostError
 from dispatcher.jobs import JobError
+from dispatcher.pools.errors import AttemptError, ItemRejectedError, ReplicaLostError
 
 POISON: Final = "poison"
 """Code of a job whose image was in work each time that a replica died."""

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dispatcher.errors import InvalidResponseError
 from dispatcher.execution.attempts import Attempted, Attempts, GaveUpError
 from dispatcher.execution.pieces import Piece, descend, nth_of
 from dispatcher.execution.plan import Segment, request_params, weight_bytes
@@ -13,6 +12,7 @@ from dispatcher.execution.tiling import JoinError, chunk_type, join
 from dispatcher.execution.together import together
 from dispatcher.jobs import ChunkRun, Job, JobError, StageRun
 from dispatcher.pipelines.model import Stage, stage_identity
+from dispatcher.pools.errors import InvalidResponseError
 from step_app.contract.frames import BatchItem
 from step_app.contract.pictures import RAW_MEDIA_TYPE, PictureReply
 from step_app.contract.tiles import Tile

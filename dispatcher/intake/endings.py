@@ -7,6 +7,8 @@ its hold to the flight, if there are others in it; the pictures of an outcome th
 for its own job go once every follower has held them.
 """
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,8 @@ from dispatcher.jobs import CachedResult, Job, JobState
 from dispatcher.queues.base import JobQueue
 from dispatcher.results.base import ResultStore
 from dispatcher.telemetry.figures import Figures
+
+_log = logging.getLogger(__name__)
 
 
 class Endings:
@@ -106,8 +110,17 @@ class Endings:
         ):
             await self._keep(outcome.result_key, outcome)
         flight = self._coalescing.led_by(outcome.id)
-        for follower in self._coalescing.land(outcome.id, outcome=outcome):
-            await self.settle_follower(follower, outcome)
+        followers = self._coalescing.land(outcome.id, outcome=outcome)
+        # Together: they share a commit, and one that cannot be ended keeps back no other.
+        settled = await asyncio.gather(
+            *(self.settle_follower(follower, outcome) for follower in followers),
+            return_exceptions=True,
+        )
+        for follower, error in zip(followers, settled, strict=True):
+            if error is not None:
+                _log.error(
+                    "a follower cannot be ended", exc_info=error, extra={"job_id": follower.id}
+                )
         if is_kept:
             self._forget(outcome.id)
             await self._let_go(outcome)

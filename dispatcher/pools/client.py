@@ -17,7 +17,7 @@ from typing import Final
 import aiohttp
 
 from dispatcher.crash_points import crash_point
-from dispatcher.errors import (
+from dispatcher.pools.errors import (
     AttemptError,
     AttemptTimeoutError,
     BatchRejectedError,

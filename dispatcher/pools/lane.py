@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from dispatcher.errors import (
+from dispatcher.pools.client import ReplicaClient
+from dispatcher.pools.errors import (
     AttemptError,
     AttemptTimeoutError,
     ItemRejectedError,
@@ -24,7 +25,6 @@ from dispatcher.errors import (
     ReplicaFailedError,
     ReplicaLostError,
 )
-from dispatcher.pools.client import ReplicaClient
 from dispatcher.pools.health import FailureKind, HealthPolicy, attempt_timeout_s
 from dispatcher.pools.parcel import Answer, Parcel
 from dispatcher.pools.replica import Replica

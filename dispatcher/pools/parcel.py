@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from dispatcher.errors import AttemptError
+from dispatcher.pools.errors import AttemptError
 from dispatcher.pools.replies import Result
 from step_app.contract.frames import BatchItem
 

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from dispatcher.errors import NoCapacityError, NotSentError
 from dispatcher.pools.client import ReadyReport, ReplicaClient
+from dispatcher.pools.errors import NoCapacityError, NotSentError
 from dispatcher.pools.health import (
     FailureKind,
     HealthPolicy,

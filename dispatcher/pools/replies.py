@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dispatcher.errors import (
+from dispatcher.pools.errors import (
     InvalidResponseError,
     ItemRejectedError,
     NotSentError,

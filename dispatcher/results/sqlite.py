@@ -179,15 +179,17 @@ class SqliteResultStore:
             await self._writer.catch_up()
         found: list[Job] = []
         place = _BEHIND_ALL if before is None else self._places.get(before, 0)
+        page = _PAGE if states else limit
         while len(found) < limit:
-            rows = self._writer.read(statements.PAGE, (place, tenant, _PAGE))
+            rows = self._writer.read(statements.PAGE, (place, tenant, page))
             for _, job_id, document in rows:
                 job = self._open.get(job_id) or _job.decode(document)
                 if not states or job.state in states:
                     found.append(job)
-            if len(rows) < _PAGE:
+            if len(rows) < page:
                 break
             place = rows[-1][0]
+            await asyncio.sleep(0)  # of some kinds there may be few among very many
         return found[:limit]
 
     async def find_by_key(self, tenant: str, key: str) -> tuple[str, str] | None:

@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from dispatcher.errors import (
+from dispatcher.errors import RequestError
+from dispatcher.pools.errors import (
     AttemptError,
     AttemptTimeoutError,
     BatchRejectedError,
@@ -13,7 +14,6 @@ from dispatcher.errors import (
     ReplicaFailedError,
     ReplicaLostError,
     ReplicaRejectedError,
-    RequestError,
 )
 
 REQUEST_ERRORS = RequestError.__subclasses__()

@@ -84,9 +84,9 @@ class ClientLog:
 
     def has_accepted_after(self, moment: float) -> bool:
         """Say whether a job has been accepted after a moment, Unix seconds."""
-        return any(t.is_accepted and t.answered_at > moment for t in self.tries[-1000:])
+        return any(t.is_accepted and t.sent_at > moment for t in self.tries[-1000:])
 
     def first_accepted_after(self, moment: float) -> float | None:
         """Return when the first job was accepted after a moment, Unix seconds."""
-        times = (t.answered_at for t in self.tries if t.is_accepted and t.answered_at > moment)
+        times = (t.answered_at for t in self.tries if t.is_accepted and t.sent_at > moment)
         return min(times, default=None)

@@ -19,8 +19,8 @@ from dispatcher.topology.records import RecordDirectory
 from tests.durability.fake_step import REVISION
 
 PROJECT = Path(__file__).resolve().parents[2]
-BARE = ("--replicas", "0", "--operation-replicas", "0")
-"""Nothing but what the tests declare."""
+BARE = ("--replicas", "0", "--operation-replicas", "0", "--result-retention-count", "1000000")
+"""Nothing but what the tests declare, and everything kept until they have looked at it."""
 _READY_WITHIN_S = 60.0
 _GRACE_S = 40.0
 

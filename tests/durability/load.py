@@ -21,7 +21,7 @@ import aiohttp
 from tests.durability.client_log import ACCEPTED, ClientLog, Order, Sight, Try
 from tests.durability.oracle import noise
 
-PAUSE_S = 0.1
+PAUSE_S = 0.4
 """Between two tries of one client."""
 _POLL_S = 10
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
@@ -34,7 +34,7 @@ class LoadPlan:
 
     seed: int
     rate_per_s: float = 40.0
-    sizes_bytes: tuple[int, int] = (5_000, 400_000)
+    sizes_bytes: tuple[int, int] = (5_000, 200_000)
     """The smallest and the largest image; most are small."""
     share_repeated: float = 0.3
     """Of the images, those that were sent before."""

@@ -4,6 +4,8 @@ import time
 from pathlib import Path
 from typing import Final, get_args
 
+import pytest
+
 from dispatcher.crash_points import CrashPoint
 from tests.dispatcher.waiting import until
 from tests.durability.checker import check, read_executions
@@ -16,9 +18,10 @@ from tests.durability.receiver import Receiver, receiving
 POINTS: Final = get_args(CrashPoint)
 KILLED: Final = 137
 DIES_WITHIN_S: Final = 30.0
-WEBHOOKS: Final = ("--webhook-allow-http=true", "--webhook-allow-private=true")
+WEBHOOKS: Final = ("--webhook-allow-http", "--webhook-allow-private")
 
 
+@pytest.mark.timeout(300)
 async def test_nothing_accepted_is_lost_by_dying_at_any_named_moment(
     tmp_path: Path, seed: int, is_long: bool, tell: Tell
 ) -> None:

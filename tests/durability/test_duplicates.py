@@ -13,7 +13,7 @@ from tests.durability.receiver import receiving
 from tests.end_to_end.service import wait_until
 
 JOBS = 10
-FLAGS = ("--queue", "sqlite", "--webhook-allow-http=true", "--webhook-allow-private=true")
+FLAGS = ("--queue", "sqlite", "--webhook-allow-http", "--webhook-allow-private")
 AGAIN = """
     INSERT INTO queue (job_id, lane, priority, size_bytes, tenant, queued_at)
     SELECT id, 'oracle', 1, 0, tenant, 0 FROM jobs

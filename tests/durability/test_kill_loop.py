@@ -1,6 +1,8 @@
 import statistics
 from pathlib import Path
 
+import pytest
+
 from tests.durability.checker import check, read_executions
 from tests.durability.client_log import ClientLog
 from tests.durability.conftest import Tell
@@ -9,6 +11,7 @@ from tests.durability.kills import kill_under_load
 from tests.durability.load import Clients, LoadPlan
 
 
+@pytest.mark.timeout(300)
 async def test_nothing_accepted_is_lost_however_often_the_dispatcher_is_killed(
     tmp_path: Path, seed: int, is_long: bool, tell: Tell
 ) -> None:

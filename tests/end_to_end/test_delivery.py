@@ -18,7 +18,7 @@ from tests.end_to_end.service import Service, distinct, photo, wait_until
 AnyService = Service | DispatcherProcess
 ALL_EVENTS = [(1, "queued"), (2, "processing"), (3, "completed")]
 
-INSIDE = ("--webhook-allow-http", "true", "--webhook-allow-private", "true")
+INSIDE = ("--webhook-allow-http", "--webhook-allow-private")
 
 
 def send(

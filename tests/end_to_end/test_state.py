@@ -75,7 +75,8 @@ def test_openapi_names_every_call(client: httpx.Client) -> None:
         "/result/{request_id}/events", "/results", "/health", "/livez", "/readyz",
         "/status", "/metrics", "/pipeline", "/pipeline/{pipeline}",
         "/pipeline/{pipeline}/steps/{step_id}", "/step-types", "/process", "/batch/{batch_id}",
-        "/result/{request_id}/image", "/result/{request_id}/image/{piece}", "/static/{batch_id}", "/static/{batch_id}/",
+        "/result/{request_id}/image", "/result/{request_id}/image/{piece}", "/static/{batch_id}",
+        "/static/{batch_id}/",
         "/static/{batch_id}/{folder}/{name}", "/batch/{batch_id}/zip",
     }  # fmt: skip
 

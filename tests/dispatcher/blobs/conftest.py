@@ -10,18 +10,19 @@ from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.storage.space import Space
 from dispatcher.storage.writer import Writer
 
-BACKENDS: dict[str, Callable[[Path, Writer], BlobStore]] = {
-    "memory": lambda _, __: MemoryBlobStore(),
-    "directory": lambda path, _: DirectoryBlobStore(path / "blobs"),
-    "directory without memory": lambda path, _: DirectoryBlobStore(path / "blobs", memory_bytes=0),
-    "local": lambda path, writer: make_local(path, writer),
-}
-
 
 def make_local(path: Path, writer: Writer) -> LocalBlobStore:
     """A store that outlives its process."""
     space = Space(path, limit_bytes=0, reserve_percent=0.0, used_bytes=lambda: 0)
     return LocalBlobStore(path / "blobs", writer=writer, space=space)
+
+
+BACKENDS: dict[str, Callable[[Path, Writer], BlobStore]] = {
+    "memory": lambda _, __: MemoryBlobStore(),
+    "directory": lambda path, _: DirectoryBlobStore(path / "blobs"),
+    "directory without memory": lambda path, _: DirectoryBlobStore(path / "blobs", memory_bytes=0),
+    "local": make_local,
+}
 
 
 @pytest.fixture(params=BACKENDS)

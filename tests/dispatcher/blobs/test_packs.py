@@ -59,6 +59,27 @@ def test_the_pack_that_is_written_stays_until_it_is_full(packs: Packs, tmp_path:
     assert packs.read("d") == b"d" * 400
 
 
+def test_the_pack_that_is_written_goes_once_it_is_half_full_of_nothing(
+    packs: Packs, tmp_path: Path
+) -> None:
+    fill(packs, "a", "b")
+    packs.drop("a")
+    assert len(files(tmp_path)) == 1
+    packs.drop("b")
+    assert files(tmp_path) == []
+    fill(packs, "c")
+    assert packs.read("c") == b"c" * 400
+
+
+def test_packs_can_be_made_smaller(packs: Packs, tmp_path: Path) -> None:
+    packs.limit_size(400)
+    fill(packs, "a", "b")
+    assert len(files(tmp_path)) == 2
+    packs.limit_size(10_000)
+    fill(packs, "c")
+    assert len(files(tmp_path)) == 3, "never larger than they were meant to be"
+
+
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - no path of the project
     packs = Packs(tmp_path, pack_bytes=10)

@@ -98,3 +98,17 @@ async def test_now_and_then_the_store_drops_what_is_too_old(
     async with collecting(collector, results):
         await until(lambda: results.count() == 0)
         await until(lambda: blobs.total_bytes() == 0)
+
+
+async def test_the_store_is_looked_after_although_there_is_always_something_to_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("dispatcher.execution.collector._INTERVAL_S", 0.2)
+    collector = Collector(blobs=await filled())
+    results = MemoryResultStore(retention_s=0.001, retention_count=10)
+    await results.add(completed(make_job()))
+    async with collecting(collector, results):
+        async with asyncio.timeout(3):
+            while results.count():
+                collector.collect(completed(make_job(), outputs=(output(DIGESTS[0]),)))
+                await asyncio.sleep(0)

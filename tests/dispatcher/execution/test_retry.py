@@ -2,7 +2,9 @@ import random
 
 import pytest
 
-from dispatcher.errors import (
+from dispatcher.execution.retry import GiveUp, Retry, RetryPolicy, Tried, decide
+from dispatcher.jobs import JobError
+from dispatcher.pools.errors import (
     AttemptError,
     AttemptTimeoutError,
     InvalidResponseError,
@@ -12,8 +14,6 @@ from dispatcher.errors import (
     ReplicaLostError,
     ReplicaRejectedError,
 )
-from dispatcher.execution.retry import GiveUp, Retry, RetryPolicy, Tried, decide
-from dispatcher.jobs import JobError
 
 POLICY = RetryPolicy()
 FAULTS = [ReplicaLostError, AttemptTimeoutError, InvalidResponseError, ReplicaFailedError]

@@ -40,10 +40,14 @@ def image(seed: int) -> bytes:
 
 def make_rooms(**rooms: Any) -> Rooms:
     """Rooms with the two built-in pipelines."""
-    made = Rooms(**rooms)
+    return with_operations(Rooms(**rooms))
+
+
+def with_operations(rooms: Rooms) -> Rooms:
+    """Those rooms with the two built-in pipelines."""
     operations = make_stage(pipeline_id="operations", step_type="operations")
-    made.pipelines.replace([make_pipeline(), make_pipeline(operations, pipeline_id="operations")])
-    return made
+    rooms.pipelines.replace([make_pipeline(), make_pipeline(operations, pipeline_id="operations")])
+    return rooms
 
 
 def make_intake(rooms: Rooms) -> BatchIntake:

@@ -29,6 +29,7 @@ from tests.dispatcher.intake.batching import (
     make_rooms,
     send_form,
     submit,
+    with_operations,
 )
 from tests.dispatcher.records import make_pipeline
 from tests.dispatcher.rooms import Rooms
@@ -36,8 +37,8 @@ from tests.dispatcher.waiting import turns
 
 
 @pytest.fixture
-def rooms() -> Rooms:
-    return make_rooms()
+def rooms(rooms: Rooms) -> Rooms:
+    return with_operations(rooms)
 
 
 def nothing_is_kept(rooms: Rooms) -> bool:

@@ -18,6 +18,7 @@ from tests.dispatcher.intake.batching import (
     let_go,
     make_rooms,
     submit,
+    with_operations,
 )
 from tests.dispatcher.records import failed
 from tests.dispatcher.rooms import Rooms
@@ -25,8 +26,8 @@ from tests.dispatcher.waiting import turns
 
 
 @pytest.fixture
-def rooms() -> Rooms:
-    return make_rooms()
+def rooms(rooms: Rooms) -> Rooms:
+    return with_operations(rooms)
 
 
 # The past

@@ -213,7 +213,8 @@ async def test_a_smaller_cache_keeps_the_latest(rooms: Rooms, folder: Path) -> N
         assert [key async for key, _ in again.results.cached()] == [
             f"key-{number}" for number in range(2, 12)
         ]
-        assert again.blobs.total_bytes() == sum(len(png(tail=str(n).encode())) for n in range(2, 12))
+        sizes = [len(png(tail=str(number).encode())) for number in range(2, 12)]
+        assert again.blobs.total_bytes() == sum(sizes)
 
 
 # Bytes that are gone

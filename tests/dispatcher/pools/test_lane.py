@@ -4,12 +4,8 @@ import random
 import pytest
 from aiohttp.web import StreamResponse
 
-from dispatcher.errors import (
-    AttemptError,
-    NotSentError,
-    ReplicaLostError,
-)
 from dispatcher.pools.client import ReplicaClient
+from dispatcher.pools.errors import AttemptError, NotSentError, ReplicaLostError
 from dispatcher.pools.parcel import Answer
 from tests.dispatcher import scripted_replica as scripted
 from tests.dispatcher.pools.loaded_lane import IMPATIENT, Loaded, load, outcomes

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from dispatcher.errors import (
+from dispatcher.pools.client import ReplicaClient
+from dispatcher.pools.errors import (
     AttemptError,
     AttemptTimeoutError,
     InvalidResponseError,
@@ -11,7 +12,6 @@ from dispatcher.errors import (
     ReplicaFailedError,
     ReplicaLostError,
 )
-from dispatcher.pools.client import ReplicaClient
 from dispatcher.pools.health import FailureKind
 from dispatcher.pools.parcel import Answer, Parcel
 from step_app.contract.frames import BatchItem

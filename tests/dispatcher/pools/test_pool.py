@@ -6,12 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from dispatcher.errors import (
-    AttemptError,
-    NoCapacityError,
-    NotSentError,
-    ReplicaLostError,
-)
+from dispatcher.pools.errors import AttemptError, NoCapacityError, NotSentError, ReplicaLostError
 from dispatcher.pools.health import HealthPolicy
 from dispatcher.pools.parcel import Answer
 from dispatcher.pools.pool import Pool

@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from dispatcher.errors import (
+from dispatcher.pools.errors import (
     AttemptError,
     AttemptTimeoutError,
     NotSentError,

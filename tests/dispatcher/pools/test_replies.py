@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from dispatcher.errors import (
+from dispatcher.pools.errors import (
     AttemptError,
     InvalidResponseError,
     ItemRejectedError,

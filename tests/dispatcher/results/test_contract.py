@@ -154,6 +154,18 @@ async def test_closing_wakes_whoever_waits(results: ResultStore) -> None:
         assert await waiting == job
 
 
+async def test_whoever_waits_has_the_job_as_it_is_once_nobody_shall_wait(
+    results: ResultStore,
+) -> None:
+    await results.add(make_job())
+    waiting = asyncio.create_task(results.wait("job-1", timeout_s=60))
+    await turns(3)
+    results.stop_waiting()
+    async with asyncio.timeout(1):
+        assert (await waiting).state is JobState.QUEUED
+        assert (await results.wait("job-1", timeout_s=60)).state is JobState.QUEUED
+
+
 async def test_ended_jobs_go_oldest_first_beyond_the_count(results: ResultStore) -> None:
     for number in range(RETENTION_COUNT + 2):
         await end(results, f"job-{number}")

@@ -100,3 +100,17 @@ async def test_a_delivery_of_no_job_can_be_forgotten(results: ResultStore) -> No
     await results.put_delivery(Delivery("nobody", due_at=1.0))
     await results.end_delivery("nobody")
     assert await results.deliveries() == []
+
+
+async def test_jobs_with_deliveries_push_out_no_others(results: ResultStore) -> None:
+    """A receiver that is down for long must not cost anybody else a result."""
+    for number in range(3 * RETENTION_COUNT):
+        await end_with_webhook(results, f"due-{number}")
+        await end(results, f"job-{number}")
+        assert (await results.get(f"job-{number}")).id == f"job-{number}"
+    for number in range(3 * RETENTION_COUNT):
+        assert (await results.get(f"due-{number}")).id == f"due-{number}"
+    for number in range(3 * RETENTION_COUNT):
+        await results.end_delivery(f"due-{number}")
+    await end(results, "one more")
+    assert results.count() == RETENTION_COUNT

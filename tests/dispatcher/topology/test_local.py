@@ -19,6 +19,7 @@ from tests.dispatcher.topology.workshop import (
     pids_at,
     status_of,
 )
+from tests.dispatcher.waiting import turns
 
 ID = "pipeline-00000001"
 
@@ -46,6 +47,24 @@ async def test_the_default_pipeline_is_started_and_waited_for(workshop: Workshop
     assert (status.state, status.name, status.created_at) == (TopologyState.READY, None, None)
     assert status.entry.url in status.steps[0].endpoints
     assert status.entry.process_url == f"{status.entry.url}/process"
+
+
+async def test_a_launcher_without_built_in_pipelines_is_ready_and_goes_on(
+    workshop: Workshop,
+) -> None:
+    workshop.records.write(default_record())
+    launcher = LocalLauncher(
+        [], records=workshop.records, client=workshop.client, limits=workshop.limits
+    )
+    await launcher.start()
+    assert workshop.files() == [], "what an earlier one left of the default pipeline is gone"
+    async with asyncio.timeout(WITHIN_S):
+        await launcher.wait_ready()
+    looking_after = asyncio.create_task(launcher.supervise())
+    await turns(3)
+    assert not looking_after.done()
+    looking_after.cancel()
+    await launcher.close()
 
 
 async def test_records_of_what_is_built_in_go_with_their_launcher(workshop: Workshop) -> None:

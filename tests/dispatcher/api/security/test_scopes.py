@@ -99,7 +99,7 @@ async def test_s09_a_pipeline_has_no_fields_but_its_own(served: Served) -> None:
 def test_s10_other_machines_are_not_served_without_keys(host: str) -> None:
     with pytest.raises(StartupError, match="--allow-anonymous"):
         check_exposure(load_settings(["--host", host]))
-    check_exposure(load_settings(["--host", host, "--allow-anonymous", "true"]))
+    check_exposure(load_settings(["--host", host, "--allow-anonymous"]))
     check_exposure(load_settings(["--host", host, "--api-keys-file", "keys.json"]))
 
 

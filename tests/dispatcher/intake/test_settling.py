@@ -1,0 +1,23 @@
+import pytest
+
+from dispatcher.jobs import Job, JobState
+from tests.dispatcher.intake.submitting import submit
+from tests.dispatcher.rooms import Rooms
+
+
+async def test_a_follower_that_cannot_be_ended_keeps_back_no_other(
+    rooms: Rooms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader, *followers = [await submit(rooms) for _ in range(4)]
+    unlucky, save = followers[1], rooms.results.save
+
+    async def fail_for_one(job: Job) -> bool:
+        if job.id == unlucky.id:
+            raise OSError("as told")
+        return await save(job)
+
+    monkeypatch.setattr(rooms.results, "save", fail_for_one)
+    await rooms.complete_next()
+    for job in (leader, followers[0], followers[2]):
+        assert (await rooms.results.get(job.id)).state is JobState.COMPLETED
+    assert (await rooms.results.get(unlucky.id)).state is JobState.QUEUED
