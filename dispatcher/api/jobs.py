@@ -37,6 +37,7 @@ _SUBMIT_FIELDS: Final = frozenset(
 )
 MAX_DEADLINE_S: Final = 7 * 24 * 3600.0
 _PREDICT_FIELDS: Final = _SUBMIT_FIELDS | {"timeout_s"}
+_DEFAULT_OPTIONS: Final = SubmitOptions()
 _RETRY_SOON: Final = [(b"retry-after", b"1")]
 
 
@@ -186,6 +187,9 @@ def _options(
     callbacks: CallbackPolicy,
     idempotency: Idempotency | None,
 ) -> SubmitOptions:
+    tenant = tenant_of(scope)
+    if not fields and idempotency is None and not tenant:
+        return _DEFAULT_OPTIONS  # nearly always, and then nothing need be parsed
     webhook_url = fields.get("webhook_url")
     if webhook_url is not None:
         read_callback_url(webhook_url, callbacks)  # refuses what will never be called
@@ -200,6 +204,6 @@ def _options(
         priority=parse_priority(fields.get("priority", "1")),
         deadline_s=deadline_s,
         webhook_url=webhook_url,
-        tenant=tenant_of(scope),
+        tenant=tenant,
         idempotency=idempotency,
     )

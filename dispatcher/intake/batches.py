@@ -8,15 +8,17 @@ anything: what was begun runs out and is forgotten.
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import product
+
+from msgspec.structs import replace
 
 from dispatcher.blobs.base import BlobStore
 from dispatcher.errors import RequestError, UnknownPipelineError
 from dispatcher.intake.batch_form import BatchFile, BatchForm
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing, Flight
-from dispatcher.intake.submission import Intake, SubmitOptions, described, new_job
+from dispatcher.intake.submission import Intake, SubmitOptions, described, new_job, with_work_key
 from dispatcher.jobs import Batch, Job, JobError, SentFile
 from dispatcher.pipelines.actions import Actions
 from dispatcher.pipelines.model import Pipeline
@@ -236,6 +238,8 @@ def _wanted(file: BatchFile, plan: _Plan, form: BatchForm, tenant: str) -> _Want
         operations=plan.actions.operations,
         options=SubmitOptions(use_cache=form.use_cache, tenant=tenant),
     )
+    if form.use_cache:
+        job = with_work_key(job, plan.pipeline)
     if file.kind is not None:
         job = replace(described(job, file.kind), size_bytes=file.size_bytes)
     return _Wanted(file, job)

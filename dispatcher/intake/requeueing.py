@@ -1,11 +1,11 @@
 """A failed job is repeated as a new one: the failed jobs that are kept are the dead letters."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from dispatcher.blobs.base import BlobStore
 from dispatcher.errors import ImageGoneError, NotFailedError
 from dispatcher.intake.coalescing import Coalescing
-from dispatcher.intake.submission import Intake, SubmitOptions, new_job
+from dispatcher.intake.submission import Intake, SubmitOptions, new_job, with_work_key
 from dispatcher.jobs import Job, JobState
 from dispatcher.pipelines.operations import pipeline_for
 from dispatcher.pipelines.store import PipelineStore
@@ -76,6 +76,8 @@ class Requeueing:
                 tenant=failed.tenant,
             ),
         )
+        if failed.work_key:
+            job = with_work_key(job, pipeline)
         return replace(
             job,
             media_type=failed.media_type,

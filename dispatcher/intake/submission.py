@@ -4,7 +4,9 @@ import asyncio
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from dispatcher.blobs.base import BlobStore
 from dispatcher.crash_points import crash_point
@@ -117,6 +119,7 @@ class Intake:
         answered = await self.answer_from_cache(job)
         if answered is not None:
             return answered
+        job = with_work_key(job, pipeline)
         flight = self._coalescing.find(job.work_key)
         if flight is not None:
             return await self.follow(flight, job)
@@ -269,7 +272,6 @@ def new_job(
         overrides=overrides,
         operations=tuple(operations),
         result_key=result_key(digest, pipeline, overrides, tenant=tenant) if shares else None,
-        work_key=coalescing_key(digest, pipeline, overrides, tenant=tenant) if shares else "",
         expected_revision=pipeline.revision,
         tenant=tenant,
         priority=options.priority,
@@ -277,6 +279,12 @@ def new_job(
         webhook_url=options.webhook_url,
         idempotency=options.idempotency,
     )
+
+
+def with_work_key(job: Job, pipeline: Pipeline) -> Job:
+    """Return a job with what makes it the same work as another; a hit never needs to know."""
+    key = coalescing_key(job.digest, pipeline, job.overrides, tenant=job.tenant)
+    return replace(job, work_key=key)
 
 
 def described(job: Job, kind: ImageKind) -> Job:

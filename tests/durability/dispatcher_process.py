@@ -54,6 +54,7 @@ class DispatcherProcess:
             wrapper: a command that runs the dispatcher's.
             crash_at: where it shall die, as ``DISPATCHER_CRASH_AT`` says.
         """
+        assert self.process is None or self.process.poll() is not None, "the last one still runs"
         command = [*wrapper, sys.executable, "-m", "dispatcher", *BARE, *self.flags]
         command += ["--data-dir", str(self.data_dir), "--port", str(self.port)]
         with self.stderr_path.open("ab") as stderr:

@@ -42,8 +42,9 @@ async def test_nothing_accepted_is_lost_by_dying_at_any_named_moment(
             verdict = check(log, read_executions(fakes[0].log))
     told = sum(len(ids) for ids in receiver.webhook_ids.values())
     tell(
-        f"{verdict.accepted} accepted, {log.unclear()} tries without "
-        f"an answer, {told} deliveries to {len(receiver.webhook_ids)} jobs' clients"
+        f"{verdict.accepted} accepted, {sum(t.status == 503 for t in log.tries)} tries refused, "
+        f"{log.unclear()} without an answer, {told} deliveries to the clients of "
+        f"{len(receiver.webhook_ids)} jobs"
     )
     assert verdict.findings() == []
     assert verdict.accepted > 3 * len(POINTS)
@@ -59,6 +60,7 @@ async def die_at_each(
     """
     lives_s: dict[str, float] = {}
     async with under_load(clients, plan):
+        dispatcher.end()
         for point in points:
             dispatcher.start(crash_at=point)
             started_at = time.monotonic()

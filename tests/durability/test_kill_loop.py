@@ -15,7 +15,7 @@ from tests.durability.load import Clients, LoadPlan
 async def test_nothing_accepted_is_lost_however_often_the_dispatcher_is_killed(
     tmp_path: Path, seed: int, is_long: bool, tell: Tell
 ) -> None:
-    plan = LoadPlan(seed=seed, rate_per_s=100 if is_long else 25)
+    plan = LoadPlan(seed=seed, rate_per_s=100 if is_long else 80)
     kills, gap_s = (50, 10.0) if is_long else (10, 1.0)
     log = ClientLog()
     with stage(tmp_path, "--queue", "sqlite") as (dispatcher, fakes):

@@ -1,5 +1,7 @@
 import asyncio
-from collections.abc import Sequence
+import bisect
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,9 @@ from tests.end_to_end.service import wait_until
 WAL = f"{DATABASE_NAME}-wal>"
 PACK = ".pack>"
 CLIENTS = 8
+JOB_ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+LABEL = re.compile("noise [0-9]+;")
+ANSWER = re.compile(f'request_id\\\\":\\\\"({JOB_ID.pattern})')
 
 
 @pytest.mark.skipif(not is_strace_allowed(), reason="strace is not there or may not trace")
@@ -31,14 +36,16 @@ async def test_no_202_leaves_before_job_and_image_are_on_stable_storage(
             await send_all(clients, count=10_000 if is_long else 80, seed=seed)
         dispatcher.kill()
         wait_until(lambda: "+++ killed by SIGKILL +++" in tail(trace))
-    calls = read_calls(trace)
+    seen = Trace()
+    for call in sorted(read_calls(trace), key=lambda call: call.began):
+        seen.note(call)
     accepted = log.accepted()
     broken = [
         problem
         for job_id, order in accepted.items()
-        for problem in find_early_answer(calls, job_id, order)
+        for problem in find_early_answer(seen, job_id, order)
     ]
-    syncs = sum(is_sync(call, WAL) for call in calls)
+    syncs = len(seen.syncs[WAL])
     tell(f"{len(accepted)} answers, {syncs} syncs of the log, {len(broken)} too early")
     assert broken == []
     assert accepted
@@ -57,46 +64,51 @@ async def send_all(clients: Clients, *, count: int, seed: int) -> None:
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
 
 
-def find_early_answer(calls: Sequence[Call], job_id: str, order: Order) -> list[str]:
+@dataclass
+class Trace:
+    """What matters of a trace."""
+
+    answers: dict[str, Call] = field(default_factory=dict)
+    """The call that sent the 202, by job id."""
+    written: dict[str, Call] = field(default_factory=dict)
+    """The first call that wrote a job id to the log, or the label of an image to a pack."""
+    syncs: dict[str, list[Call]] = field(default_factory=lambda: {WAL: [], PACK: []})
+    """In the order in which they began."""
+
+    def note(self, call: Call) -> None:
+        file = call.arguments.split(",")[0]
+        if call.name in ("fsync", "fdatasync"):
+            for kind, syncs in self.syncs.items():
+                if kind in file:
+                    syncs.append(call)
+        elif "<TCP" in file:
+            self.answers.update(dict.fromkeys(ANSWER.findall(call.arguments), call))
+        elif WAL in file or PACK in file:
+            for token in (JOB_ID if WAL in file else LABEL).findall(call.arguments):
+                self.written.setdefault(token, call)
+
+    def first_sync(self, kind: str, *, of: str, before: Call) -> Call | None:
+        """Return the sync of a file that followed the write of some text to it."""
+        written = self.written.get(of)
+        if written is None:
+            return None
+        syncs = self.syncs[kind]
+        for sync in syncs[bisect.bisect(syncs, written.ended, key=lambda call: call.began) :]:
+            if sync.began > before.began:
+                break
+            if sync.ended < before.began:
+                return sync
+        return None
+
+
+def find_early_answer(trace: Trace, job_id: str, order: Order) -> list[str]:
     """Return what was not on stable storage when a job's 202 left."""
-    answer = next(call for call in calls if is_answer(call, job_id))
-    row_sync = first_sync(calls, WAL, after=job_id, before=answer)
+    row_sync = trace.first_sync(WAL, of=job_id, before=trace.answers[job_id])
     if row_sync is None:
         return [f"{job_id}: its row"]
-    if first_sync(calls, PACK, after=label(order.image_seed), before=row_sync) is None:
+    if trace.first_sync(PACK, of=label(order.image_seed), before=row_sync) is None:
         return [f"{job_id}: its image, when its row was"]
     return []
-
-
-def first_sync(calls: Sequence[Call], file: str, *, after: str, before: Call) -> Call | None:
-    """Return the sync of a file that followed the write of some text to it."""
-    written = next(
-        (c for c in calls if is_write(c, file) and after in c.arguments and c.ended < before.began),
-        None,
-    )
-    if written is None:
-        return None
-    return next(
-        (
-            c
-            for c in calls
-            if is_sync(c, file) and c.began > written.ended and c.ended < before.began
-        ),
-        None,
-    )
-
-
-def is_answer(call: Call, job_id: str) -> bool:
-    is_sent = call.name in ("write", "writev", "sendto", "sendmsg") and "<TCP" in call.arguments
-    return is_sent and f'request_id\\":\\"{job_id}' in call.arguments
-
-
-def is_write(call: Call, file: str) -> bool:
-    return call.name in ("pwrite64", "write") and file in call.arguments.split(",")[0]
-
-
-def is_sync(call: Call, file: str) -> bool:
-    return call.name in ("fsync", "fdatasync") and file in call.arguments
 
 
 def tail(path: Path) -> str:

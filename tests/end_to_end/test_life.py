@@ -136,8 +136,12 @@ def test_environment_variables_do_what_flags_do_and_flags_win(data_dir: Path) ->
 
 async def test_an_idle_service_hardly_uses_the_processor(data_dir: Path) -> None:
     with running(data_dir) as own:
+        await asyncio.to_thread(
+            wait_until,
+            lambda: {replica["state"] for replica in own.status()["replicas"]} == {"ready"},
+            what="all replicas",
+        )
         family = [psutil.Process(own.process.pid), *own.replicas()]
-        await until_all_are_ready(own)
         await asyncio.sleep(2)
         before = sum(sum(member.cpu_times()[:2]) for member in family)
         await asyncio.sleep(5)

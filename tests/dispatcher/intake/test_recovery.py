@@ -4,10 +4,10 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from dispatcher.blobs.base import BlobMissingError
 from dispatcher.intake.submission import SubmitOptions

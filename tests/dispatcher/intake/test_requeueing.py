@@ -1,8 +1,7 @@
 """Failed jobs are kept with their images, and can be repeated."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from dispatcher.errors import (
     DrainingError,

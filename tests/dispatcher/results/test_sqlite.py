@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_job
 
 from dispatcher.errors import NotFoundError
 from dispatcher.jobs import (
@@ -68,14 +69,17 @@ async def test_a_record_is_read_as_it_was_kept_field_by_field(folder: Path) -> N
     ended = completed(queued, at=time.time(), outputs=(PICTURE,), stages=(run, RUN))
 
     async def act(results: SqliteResultStore) -> None:
-        await results.add(replace(queued, id="open"))
+        await results.add(replace_job(queued, id="open"))
         await results.add(queued)
         await results.save(ended)
 
     async def expected(results: SqliteResultStore) -> None:
-        assert await results.get("open") == replace(queued, id="open")
+        assert await results.get("open") == replace_job(queued, id="open")
         assert await results.get(ended.id) == ended
-        assert [record async for record in results.kept()] == [replace(queued, id="open"), ended]
+        assert [record async for record in results.kept()] == [
+            replace_job(queued, id="open"),
+            ended,
+        ]
 
     await expect_both_ways(folder, act, expected)
 

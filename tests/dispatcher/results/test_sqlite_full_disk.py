@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as replace_job
 
 from dispatcher.errors import NotFoundError, StorageFullError
 from dispatcher.jobs import JobState
@@ -41,8 +42,8 @@ async def test_new_work_is_refused_on_a_full_disk_and_nothing_of_it_is_left(
     full: SqliteResultStore, kind: str
 ) -> None:
     job = {
-        "hit": replace(hit("new"), filename=LONG),
-        "hit with webhook": replace(hit("new"), filename=LONG, webhook_url=URL),
+        "hit": replace_job(hit("new"), filename=LONG),
+        "hit with webhook": replace_job(hit("new"), filename=LONG, webhook_url=URL),
         "follower": make_job("new", filename=LONG, coalesced=True),
         "failed at once": failed(make_job("new", filename=LONG)),
     }[kind]
