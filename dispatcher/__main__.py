@@ -9,7 +9,7 @@ import sys
 
 import uvloop
 
-from dispatcher.api.keys_command import run_keys_command
+from dispatcher.api.guards.keys_command import run_keys_command
 from dispatcher.errors import StartupError
 from dispatcher.server import serve
 from dispatcher.settings import load_settings

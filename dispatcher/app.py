@@ -8,10 +8,10 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 
 from dispatcher.api.batches import BatchEndpoint, ProcessEndpoint, batch_routes
-from dispatcher.api.bodies import UploadBudget
 from dispatcher.api.events import EventsEndpoint, event_routes
 from dispatcher.api.front_door import FrontDoor
-from dispatcher.api.guard import Guard
+from dispatcher.api.guards.bodies import UploadBudget
+from dispatcher.api.guards.guard import Guard
 from dispatcher.api.images import image_router
 from dispatcher.api.jobs import (
     PredictEndpoint,

@@ -20,9 +20,9 @@ from typing import Any, Final
 
 import uvicorn
 
-from dispatcher.api.connections import connection_class
-from dispatcher.api.exposure import check_exposure, connection_limits
-from dispatcher.api.farewell import Farewell
+from dispatcher.api.guards.connections import connection_class
+from dispatcher.api.guards.exposure import check_exposure, connection_limits
+from dispatcher.api.guards.farewell import Farewell
 from dispatcher.app import create_app
 from dispatcher.errors import StartupError
 from dispatcher.settings import Settings

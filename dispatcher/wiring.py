@@ -8,8 +8,8 @@ from typing import Final
 
 from dispatcher.api.asgi import encode_json
 from dispatcher.api.documents import result as result_document
-from dispatcher.api.guard import share_of_one
-from dispatcher.api.keys import KeyRing
+from dispatcher.api.guards.guard import share_of_one
+from dispatcher.api.guards.keys import KeyRing
 from dispatcher.blobs.base import BlobStore
 from dispatcher.blobs.directory import DirectoryBlobStore
 from dispatcher.blobs.local import LocalBlobStore

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from dispatcher.api.asgi import Endpoint, Receive, Scope, Send
-from dispatcher.api.bodies import (
+from dispatcher.api.guards.bodies import (
     Body,
     UploadBody,
     UploadBudget,
@@ -24,9 +24,9 @@ from dispatcher.api.bodies import (
     announces_body,
     expects_continue,
 )
-from dispatcher.api.lingering import STRANGERS_BYTES, send_and_linger
+from dispatcher.api.guards.lingering import STRANGERS_BYTES, send_and_linger
+from dispatcher.api.guards.security_headers import choose_headers
 from dispatcher.api.problems import request_problem, unexpected_problem
-from dispatcher.api.security_headers import choose_headers
 from dispatcher.errors import ForbiddenError, RequestError, UnauthorizedError
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from dispatcher.api.events import EVENTS_MEDIA_TYPE
-from dispatcher.api.guard import PUBLIC_PATHS
+from dispatcher.api.guards.guard import PUBLIC_PATHS
 from dispatcher.api.jobs import MAX_DEADLINE_S
 from dispatcher.api.pipeline_documents import REQUEST_SCHEMAS
 from dispatcher.api.problems import PROBLEM_MEDIA_TYPE

@@ -23,12 +23,12 @@ class Collector:
             self._digests.put_nowait(digest)
 
     async def run(self, results: ResultStore) -> None:
-        """Release until cancelled."""
+        """Tidy up what an earlier process left, then release until cancelled."""
         while True:
+            await results.drop_old()
+            await self._blobs.tidy()
             # Not a pause without work: there may never be one.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_INTERVAL_S):
                     while True:
                         await self._blobs.release(await self._digests.get())
-            await results.drop_old()
-            await self._blobs.tidy()

@@ -20,7 +20,8 @@ class Lease:
     token: int
     """Names this reservation; an older one of the same job is void."""
     deliveries: int = 1
-    """How often the job was leased, this time included, also by earlier processes."""
+    """How often the job was leased and not given back, this time included, also by earlier
+    processes: those did not survive it."""
 
 
 class JobQueue(Protocol):

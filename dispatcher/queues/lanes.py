@@ -98,11 +98,15 @@ class Lanes:
         return self._end(lease) is not None
 
     def give_back(self, lease: Lease) -> bool:
-        """Let a leased job wait again, where it stood; False when the lease is void."""
+        """Let a leased job wait again, where it stood; False when the lease is void.
+
+        A lease that was given back does not count: whoever had it survived it.
+        """
         place = self._end(lease)
         if place is None:
             return False
-        self._wait(place)
+        job = replace(place.job, deliveries=place.job.deliveries - 1)
+        self._wait(replace(place, job=job))
         return True
 
     def withdraw(self, job_id: str) -> bool:

@@ -93,7 +93,7 @@ class SqliteJobQueue:
         """Lease the job of these lanes that is due first."""
         lease = self._lanes.reserve(lanes)
         if lease is not None:
-            self._writer.submit(_count_delivery(self._places[lease.job_id]))
+            self._writer.submit(_count_delivery(self._places[lease.job_id], 1))
         return lease
 
     async def wait_for_more(self) -> None:
@@ -112,6 +112,7 @@ class SqliteJobQueue:
         """Give a leased job back."""
         is_back = self._lanes.give_back(lease)
         if is_back:
+            self._writer.submit(_count_delivery(self._places[lease.job_id], -1))
             self._more.set()
         return is_back
 
@@ -194,8 +195,10 @@ def _deletion(places: Sequence[int]) -> Write:
     return write
 
 
-def _count_delivery(place: int) -> Write:
+def _count_delivery(place: int, change: int) -> Write:
     def write(database: apsw.Connection) -> None:
-        database.execute("UPDATE queue SET deliveries = deliveries + 1 WHERE place = ?", (place,))
+        database.execute(
+            "UPDATE queue SET deliveries = deliveries + ? WHERE place = ?", (change, place)
+        )
 
     return write

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import uvicorn
 
-from dispatcher.api.connections import Connection, connection_class
-from dispatcher.api.exposure import connection_limits
-from dispatcher.api.keys import ApiKey, Scope, digest_of, format_keys
-from dispatcher.api.patience import Limits
+from dispatcher.api.guards.connections import Connection, connection_class
+from dispatcher.api.guards.exposure import connection_limits
+from dispatcher.api.guards.keys import ApiKey, Scope, digest_of, format_keys
+from dispatcher.api.guards.patience import Limits
 from dispatcher.app import create_app
 from dispatcher.settings import load_settings
 from dispatcher.wiring import Services, build_services

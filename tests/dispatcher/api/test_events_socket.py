@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dispatcher.api.patience import Limits
+from dispatcher.api.guards.patience import Limits
 from dispatcher.jobs import Job
 from tests.dispatcher.api.serving import Served, serving
 from tests.dispatcher.records import completed, make_job

@@ -59,7 +59,7 @@ async def test_the_rest_of_a_refused_body_is_thrown_away(services: Services) -> 
 async def test_no_more_is_thrown_away_than_a_refusal_is_worth(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.api.lingering._LINGER_BYTES", 1000)
+    monkeypatch.setattr("dispatcher.api.guards.lingering._LINGER_BYTES", 1000)
     body = Body(*[b"x" * 100] * 50)
     assert is_whole(await refuse(services, body.receive))
     assert body.received == 10
@@ -68,7 +68,7 @@ async def test_no_more_is_thrown_away_than_a_refusal_is_worth(
 async def test_a_client_that_stops_sending_is_answered_all_the_same(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.api.lingering._LINGER_S", 0.01)
+    monkeypatch.setattr("dispatcher.api.guards.lingering._LINGER_S", 0.01)
 
     async def receive() -> Message:
         await asyncio.Event().wait()

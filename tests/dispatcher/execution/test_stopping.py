@@ -1,11 +1,16 @@
 """Jobs that nobody wants any more, while they are worked on by real consumers and pools."""
 
 import asyncio
+from collections.abc import Collection
+from dataclasses import replace
 
 import pytest
 
+from dispatcher.execution.consumer import MAX_DELIVERIES
 from dispatcher.jobs import JobState
 from dispatcher.pools.client import ReplicaClient
+from dispatcher.queues.base import Lease
+from dispatcher.queues.memory import MemoryJobQueue
 from tests.dispatcher import scripted_replica as scripted
 from tests.dispatcher.execution.works import NAMES, Works, running, works
 from tests.dispatcher.records import make_job, make_pipeline, make_stage
@@ -160,13 +165,14 @@ async def test_a_job_whose_deadline_has_passed_is_sent_to_no_replica(
 async def test_a_job_that_takes_the_dispatcher_with_it_each_time_is_given_up(
     client: ReplicaClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dispatcher.execution.consumer.MAX_DELIVERIES", 3)
+    async def reserve_again(queue: MemoryJobQueue, lanes: Collection[str]) -> Lease | None:
+        lease = await as_ever(queue, lanes)
+        return None if lease is None else replace(lease, deliveries=MAX_DELIVERIES + 1)
+
+    as_ever = MemoryJobQueue.reserve
+    monkeypatch.setattr(MemoryJobQueue, "reserve", reserve_again)
     async with works(client, scripted.answer) as found:
         await found.accept("job-1")
-        for _ in range(3):
-            lease = await found.queue.reserve(["default"])
-            assert lease is not None
-            await found.queue.nack(lease)
         async with running(found):
             await until(found.is_idle)
         job = await found.results.get("job-1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.api.patience import Limits
+from dispatcher.api.guards.patience import Limits
 from tests.dispatcher.api.raw_http import Wire, connect, exchange, request, submission
 from tests.dispatcher.api.serving import Served, serving
 from tests.dispatcher.api.test_images import keep, keep_job

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from starlette.routing import BaseRoute, Mount, Route
 
-from dispatcher.api.guard import PUBLIC_PATHS
+from dispatcher.api.guards.guard import PUBLIC_PATHS
 from dispatcher.app import create_app
 from dispatcher.settings import load_settings
 from dispatcher.wiring import build_services

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.api.exposure import check_exposure
-from dispatcher.api.guard import Guard, scope_of
-from dispatcher.api.keys import KeyRing, Scope
+from dispatcher.api.guards.exposure import check_exposure
+from dispatcher.api.guards.guard import Guard, scope_of
+from dispatcher.api.guards.keys import KeyRing, Scope
 from dispatcher.errors import (
     BadRequestError,
     ForbiddenError,

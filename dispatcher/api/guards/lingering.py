@@ -11,7 +11,7 @@ from typing import Final
 from starlette.responses import Response
 
 from dispatcher.api.asgi import Send
-from dispatcher.api.bodies import Body
+from dispatcher.api.guards.bodies import Body
 from dispatcher.errors import RequestError
 
 _LINGER_S: Final = 10.0

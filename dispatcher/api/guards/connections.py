@@ -19,10 +19,10 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from dispatcher.api.asgi import Receive, Scope, Send
-from dispatcher.api.bodies import FAILURE_KEY
-from dispatcher.api.crowd import Crowd
-from dispatcher.api.heads import find_fault, head_too_large, length_of_head, without_upgrade
-from dispatcher.api.patience import Limits, Phase, Progress, Verdict, judge
+from dispatcher.api.guards.bodies import FAILURE_KEY
+from dispatcher.api.guards.crowd import Crowd
+from dispatcher.api.guards.heads import find_fault, head_too_large, length_of_head, without_upgrade
+from dispatcher.api.guards.patience import Limits, Phase, Progress, Verdict, judge
 from dispatcher.api.problems import request_problem
 from dispatcher.errors import (
     BadRequestError,

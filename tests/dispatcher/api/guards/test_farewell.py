@@ -2,7 +2,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from dispatcher.api.asgi import Receive, Scope, Send
-from dispatcher.api.farewell import Farewell
+from dispatcher.api.guards.farewell import Farewell
 
 Headers = list[tuple[bytes, bytes]]
 

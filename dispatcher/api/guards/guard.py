@@ -9,8 +9,8 @@ from typing import Final
 
 from dispatcher.api.asgi import TENANT_KEY
 from dispatcher.api.asgi import Scope as AsgiScope
-from dispatcher.api.keys import MAX_KEY_BYTES, ApiKey, KeyRing, Scope
-from dispatcher.api.rates import Rates
+from dispatcher.api.guards.keys import MAX_KEY_BYTES, ApiKey, KeyRing, Scope
+from dispatcher.api.guards.rates import Rates
 from dispatcher.errors import (
     BadRequestError,
     ForbiddenError,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dispatcher.api.keys import (
+from dispatcher.api.guards.keys import (
     ApiKey,
     KeysInvalidError,
     Scope,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from dispatcher.api.crowd import Crowd
+from dispatcher.api.guards.crowd import Crowd
 
 
 @dataclass

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.api.keys import KEY_PREFIX, KeyRing, Scope, parse_keys
-from dispatcher.api.keys_command import run_keys_command
+from dispatcher.api.guards.keys import KEY_PREFIX, KeyRing, Scope, parse_keys
+from dispatcher.api.guards.keys_command import run_keys_command
 from dispatcher.errors import StartupError
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from dispatcher.api.rates import Rates
+from dispatcher.api.guards.rates import Rates
 
 
 @dataclass

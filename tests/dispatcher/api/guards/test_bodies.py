@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dispatcher.api.asgi import let_go_of_body
-from dispatcher.api.bodies import FAILURE_KEY, Body, UploadBody, UploadBudget, announces_body
+from dispatcher.api.guards.bodies import FAILURE_KEY, Body, UploadBody, UploadBudget, announces_body
 from dispatcher.errors import OverloadedError, RequestTimeoutError
 from step_app.contract.limits import MAX_IMAGE_BYTES
 from tests.dispatcher.forms import Body as Sent

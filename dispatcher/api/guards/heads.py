@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
-from dispatcher.api.patience import Limits
+from dispatcher.api.guards.patience import Limits
 from dispatcher.errors import (
     BadRequestError,
     HeadersTooLargeError,

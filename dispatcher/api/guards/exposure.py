@@ -3,7 +3,7 @@
 import ipaddress
 import resource
 
-from dispatcher.api.patience import Limits
+from dispatcher.api.guards.patience import Limits
 from dispatcher.errors import StartupError
 from dispatcher.settings import Settings
 

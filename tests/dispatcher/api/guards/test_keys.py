@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.api.keys import (
+from dispatcher.api.guards.keys import (
     KEY_PREFIX,
     ApiKey,
     KeyRing,

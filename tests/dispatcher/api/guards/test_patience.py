@@ -2,7 +2,7 @@
 
 import pytest
 
-from dispatcher.api.patience import Limits, Phase, Progress, Verdict, judge
+from dispatcher.api.guards.patience import Limits, Phase, Progress, Verdict, judge
 
 LIMITS = Limits()
 SLOW = 0.999 * LIMITS.least_bytes_per_s
