@@ -21,7 +21,8 @@ from dispatcher.blobs.packs import Packs, Place
 from dispatcher.errors import StorageFullError
 from dispatcher.storage.reserve import is_for_want_of_space
 from dispatcher.storage.space import Space
-from dispatcher.storage.writer import Write, Writer
+from dispatcher.storage.writer import Writer
+from dispatcher.storage.writes import Write
 
 _log = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ class LocalBlobStore:
         self._total_bytes -= self._sizes.pop(digest)
         self._unproved.discard(digest)
         self._packs.drop(digest)
-        self._writer.submit(_deletion([self._rows.pop(digest)]))
+        self._writer.post(_deletion([self._rows.pop(digest)]))
 
     def _keep(self, digest: str, size_bytes: int, *, holds: int) -> None:
         self._holds[digest] = holds

@@ -14,7 +14,8 @@ import apsw
 from dispatcher.jobs import Job, Priority
 from dispatcher.queues.base import Lease, QueueFullError
 from dispatcher.queues.lanes import Lanes, Waiting
-from dispatcher.storage.writer import Write, Writer
+from dispatcher.storage.writer import Writer
+from dispatcher.storage.writes import Write
 
 
 class SqliteJobQueue:
@@ -79,7 +80,7 @@ class SqliteJobQueue:
         try:
             await self._writer.submit(_insertion(jobs, places), is_new_work=True)
         except asyncio.CancelledError:  # the rows are, or will be, there
-            self._writer.submit(_deletion(list(places.values())))
+            self._writer.post(_deletion(list(places.values())))
             raise
         finally:
             self._coming -= len(jobs)
@@ -93,7 +94,7 @@ class SqliteJobQueue:
         """Lease the job of these lanes that is due first."""
         lease = self._lanes.reserve(lanes)
         if lease is not None:
-            self._writer.submit(_count_delivery(self._places[lease.job_id], 1))
+            self._writer.post(_count_delivery(self._places[lease.job_id], 1))
         return lease
 
     async def wait_for_more(self) -> None:
@@ -112,7 +113,7 @@ class SqliteJobQueue:
         """Give a leased job back."""
         is_back = self._lanes.give_back(lease)
         if is_back:
-            self._writer.submit(_count_delivery(self._places[lease.job_id], -1))
+            self._writer.post(_count_delivery(self._places[lease.job_id], -1))
             self._more.set()
         return is_back
 
@@ -161,7 +162,7 @@ class SqliteJobQueue:
         return self._lanes.oldest_age_s()
 
     def _forget(self, job_id: str) -> None:
-        self._writer.submit(_deletion([self._places.pop(job_id)]))
+        self._writer.post(_deletion([self._places.pop(job_id)]))
 
 
 def _insertion(jobs: Sequence[Job], places: dict[str, int]) -> Write:

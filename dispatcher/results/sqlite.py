@@ -22,7 +22,8 @@ from dispatcher.results.base import OnDropped, OnDue
 from dispatcher.results.retention import Retention
 from dispatcher.results.sqlite_batches import SqliteBatches
 from dispatcher.results.waiting import Waiters
-from dispatcher.storage.writer import Write, Writer
+from dispatcher.storage.writer import Writer
+from dispatcher.storage.writes import Write
 
 _RECENT: Final = 1000
 """How many ended jobs are kept in memory."""
@@ -131,7 +132,7 @@ class SqliteResultStore:
         job = self._open.pop(job_id, None)
         if job is not None:
             # Whoever looks for its Idempotency-Key from now on waits until it is gone.
-            self._writer.submit(statements.discarding(job, self._places.pop(job_id)))
+            self._writer.post(statements.discarding(job, self._places.pop(job_id)))
 
     async def get(self, job_id: str) -> Job:
         """Return a job."""
@@ -203,13 +204,13 @@ class SqliteResultStore:
         """Keep a good result for identical images."""
         await self.drop_cached(key)
         place = self._cached[key] = next(self._next_cached)
-        self._writer.submit(statements.caching(key, place, _encode(cached)))
+        self._writer.post(statements.caching(key, place, _encode(cached)))
 
     async def drop_cached(self, key: str) -> None:
         """Forget that result."""
         place = self._cached.pop(key, None)
         if place is not None:
-            self._writer.submit(statements.running(statements.DROP_CACHED, (place,)))
+            self._writer.post(statements.running(statements.DROP_CACHED, (place,)))
 
     async def put_delivery(self, delivery: Delivery) -> None:
         """Take note of when to try next."""
@@ -250,7 +251,7 @@ class SqliteResultStore:
         await asyncio.shield(self._drop_jobs())
         await self._batches.drop_old()
         oldest_key = time.time() - self._key_retention_s
-        self._writer.submit(statements.running(statements.DROP_KEYS, (oldest_key,)))
+        self._writer.post(statements.running(statements.DROP_KEYS, (oldest_key,)))
 
     def count(self) -> int:
         """Return how many jobs are kept."""

@@ -45,7 +45,7 @@ class SqliteBatches:
             await asyncio.wait([kept, dropped], return_when=asyncio.FIRST_EXCEPTION)
             await kept
         except asyncio.CancelledError:  # it is, or will be, there, and nobody holds its files
-            self._writer.submit(statements.batch_deletion(batch))
+            self._writer.post(statements.batch_deletion(batch))
             raise
         self._count += 1
 

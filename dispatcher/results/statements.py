@@ -7,7 +7,7 @@ from typing import Any, Final
 import apsw
 
 from dispatcher.jobs import Batch, Delivery, Job
-from dispatcher.storage.writer import Write
+from dispatcher.storage.writes import Write
 
 GONE_REMEMBERED: Final = 100_000
 """How many ids of dropped jobs are remembered to answer 410 instead of 404."""

@@ -14,7 +14,7 @@ APPLICATION_ID: Final = 0x43565952
 MIGRATIONS: Final[Sequence[str]] = (
     """
     CREATE TABLE jobs (
-        place INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of acceptance
+        place INTEGER PRIMARY KEY,  -- the order of acceptance
         id TEXT NOT NULL,
         tenant TEXT NOT NULL,
         state TEXT NOT NULL,
@@ -23,7 +23,7 @@ MIGRATIONS: Final[Sequence[str]] = (
         document BLOB NOT NULL                    -- the whole record, JSON
     );
     CREATE TABLE queue (
-        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        place INTEGER PRIMARY KEY,
         job_id TEXT NOT NULL,
         lane TEXT NOT NULL,
         priority INTEGER NOT NULL,
@@ -33,12 +33,12 @@ MIGRATIONS: Final[Sequence[str]] = (
         deliveries INTEGER NOT NULL DEFAULT 0     -- how often it was leased
     );
     CREATE TABLE cached (
-        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        place INTEGER PRIMARY KEY,
         key TEXT NOT NULL,
         document BLOB NOT NULL
     );
     CREATE TABLE batches (
-        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        place INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         created_at REAL NOT NULL,                 -- Unix seconds
         files INTEGER NOT NULL,
@@ -59,11 +59,11 @@ MIGRATIONS: Final[Sequence[str]] = (
         tries INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE gone (                           -- ids of jobs that are no longer kept
-        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        place INTEGER PRIMARY KEY,
         id TEXT NOT NULL
     );
     CREATE TABLE blobs (
-        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        place INTEGER PRIMARY KEY,
         digest TEXT NOT NULL,                     -- SHA-256, hexadecimal
         pack INTEGER NOT NULL,
         start INTEGER NOT NULL,                   -- offset in the pack

@@ -6,8 +6,8 @@ wait for the interpreter's lock.
 
 ::
 
-    submit, submit, submit ─▶ BEGIN, statements ─▶ sync files, COMMIT (thread) ─▶ futures are done
-                              submit, submit ─────────────────────────────────▶ next BEGIN …
+    submit, post, submit ─▶ BEGIN, statements ─▶ sync files, COMMIT (thread) ─▶ futures are done
+                            submit, post ─────────────────────────────────────▶ next BEGIN …
 """
 
 import asyncio
@@ -16,7 +16,6 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,13 +23,13 @@ import apsw
 
 from dispatcher.crash_points import crash_point
 from dispatcher.errors import StartupError, StorageFullError
+from dispatcher.storage.checkpoints import Checkpoints
 from dispatcher.storage.database import open_reader, open_writer
 from dispatcher.storage.reserve import Reserve
+from dispatcher.storage.writes import Entry, Write, fail, run_whole
 
 _log = logging.getLogger(__name__)
 
-Write = Callable[[apsw.Connection], None]
-"""Runs statements; what it does is undone as a whole when it raises."""
 TakeUnsynced = Callable[[], list[int]]
 """Returns descriptors of files that have to be on stable storage before the next commit.
 
@@ -40,13 +39,8 @@ They are closed afterwards.
 DATABASE_NAME: Final = "conveyor.db"
 _RETRY_AFTER_S: Final = 10
 _PAUSE_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Entry:
-    write: Write
-    done: "asyncio.Future[None]"
-    is_new_work: bool
+_LINGER_S: Final = 0.02
+"""How long a write that nobody waits for may wait for company."""
 
 
 class Writer:
@@ -62,10 +56,14 @@ class Writer:
         self._path = directory / DATABASE_NAME
         self._beside = beside
         self._reserve = Reserve(directory / "reserve")
+        self._checkpoints = Checkpoints(self._path)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="commit")
-        self._pending: list[_Entry] = []
+        self._pending: list[Entry] = []
         self._is_busy = False
         """Whether a group is about to begin, or is being committed."""
+        self._is_awaited = False
+        """Whether somebody waits for what is pending."""
+        self._lingering: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -90,13 +88,16 @@ class Writer:
         self._failure = asyncio.get_running_loop().create_future()
         self._writer = open_writer(self._path)
         self._reader = open_reader(self._path)
+        self._checkpoints.start(self._writer)
         self._reserve.restore()
 
     async def close(self) -> None:
         """Commit what is pending, or give it up when that is not possible now, and close."""
         self._is_closing = True
+        self._schedule()
         await self._idle.wait()
         self._thread.shutdown()
+        self._checkpoints.close()
         for connection in (self._reader, self._writer):
             if connection is not None:
                 connection.close()
@@ -109,8 +110,7 @@ class Writer:
     def submit(self, write: Write, *, is_new_work: bool = False) -> "asyncio.Future[None]":
         """Write; the future is done once it is on stable storage.
 
-        What is submitted in one turn of the event loop is committed together. Whoever does not
-        wait for the future still has the order: when a later one is done, so is this.
+        What is submitted in one turn of the event loop is committed together.
 
         Args:
             write: runs the statements, once or, after a failure of others, again.
@@ -120,14 +120,26 @@ class Writer:
             StorageFullError: there is no space for new work.
         """
         assert self._writer is not None, "not started, or closed"
-        entry = _Entry(write, asyncio.get_running_loop().create_future(), is_new_work)
+        entry = Entry(write, asyncio.get_running_loop().create_future(), is_new_work)
         # One that nobody waits for and that fails has been logged already.
         entry.done.add_done_callback(lambda f: f.cancelled() or f.exception())
         if is_new_work and not self._reserve.restore():
-            _fail(entry, StorageFullError(retry_after_s=_RETRY_AFTER_S))
+            fail(entry, StorageFullError(retry_after_s=_RETRY_AFTER_S))
         else:
             self._add(entry)
         return entry.done
+
+    def post(self, write: Write) -> None:
+        """Write with the next commit, some milliseconds later at most; nobody waits for it.
+
+        It keeps its place: when what was submitted later is done, so is this.
+        """
+        assert self._writer is not None, "not started, or closed"
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # One that fails has been logged already.
+        done.add_done_callback(lambda f: f.cancelled() or f.exception())
+        self._pending.append(Entry(write, done, is_new_work=False))
+        self._schedule()
 
     def require_space(self) -> None:
         """Return when new work may be kept.
@@ -153,7 +165,7 @@ class Writer:
         """
         if self._pending or self._is_busy:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._add(_Entry(lambda _: None, done, is_new_work=True))
+            self._add(Entry(lambda _: None, done, is_new_work=True))
             await done
 
     def read(self, statement: str, bindings: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -176,24 +188,38 @@ class Writer:
         assert self._failure is not None, "not started"
         await asyncio.shield(self._failure)
 
-    def _add(self, entry: _Entry) -> None:
+    def _add(self, entry: Entry) -> None:
         self._pending.append(entry)
+        self._is_awaited = True
         self._schedule()
 
     def _schedule(self, pause_s: float = 0.0) -> None:
         if self._is_busy or not self._pending:
             return
-        self._is_busy = True
         self._idle.clear()
         loop = asyncio.get_running_loop()
+        if not (self._is_awaited or pause_s or self._is_closing):
+            if self._lingering is None:
+                self._lingering = loop.call_later(_LINGER_S, self._linger_no_more)
+            return
+        self._is_busy = True
         if pause_s:
             loop.call_later(pause_s, self._begin)
         else:
             loop.call_soon(self._begin)
 
+    def _linger_no_more(self) -> None:
+        self._lingering = None
+        self._is_awaited = True
+        self._schedule()
+
     def _begin(self) -> None:
         """Run the statements of all that is pending and have them committed."""
         entries, self._pending = self._pending, []
+        self._is_awaited = False
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
         if self._failure is not None and self._failure.done():
             self._settle_fatal(entries, self._failure.exception())
             return
@@ -212,7 +238,7 @@ class Writer:
         committing = loop.run_in_executor(self._thread, self._commit, unsynced)
         committing.add_done_callback(lambda done: self._end(group, done.exception()))
 
-    def _apply(self, entries: list[_Entry]) -> list[_Entry]:
+    def _apply(self, entries: list[Entry]) -> list[Entry]:
         """Run statements in a new transaction; return the entries that did not fail alone.
 
         Raises:
@@ -224,14 +250,14 @@ class Writer:
         group = []
         for entry in entries:
             try:
-                _run_whole(entry.write, writer)
+                run_whole(entry.write, writer)
             except (apsw.FullError, apsw.IOError, apsw.CorruptError):
                 raise
             except Exception as exc:
                 if not writer.in_transaction:  # SQLite has undone all of it
                     raise
                 _log.exception("a write failed")
-                _fail(entry, exc)
+                fail(entry, exc)
             else:
                 group.append(entry)
         return group
@@ -248,7 +274,7 @@ class Writer:
         crash_point("before_commit")
         self._writer.execute("COMMIT")
 
-    def _end(self, group: list[_Entry], error: BaseException | None) -> None:
+    def _end(self, group: list[Entry], error: BaseException | None) -> None:
         if error is not None:
             self._settle_failure(group, error)
             return
@@ -258,7 +284,7 @@ class Writer:
         self._reserve.restore()
         self._rest()
 
-    def _settle_failure(self, group: list[_Entry], error: BaseException) -> None:
+    def _settle_failure(self, group: list[Entry], error: BaseException) -> None:
         self._roll_back()
         if isinstance(error, apsw.FullError):
             self._settle_full(group, error)
@@ -271,19 +297,19 @@ class Writer:
                 self._failure.exception()  # nobody may be watching
             self._settle_fatal(group, error)
 
-    def _settle_fatal(self, group: list[_Entry], error: BaseException | None) -> None:
+    def _settle_fatal(self, group: list[Entry], error: BaseException | None) -> None:
         """Fail what was asked for: nothing is written after the disk has failed once."""
         for entry in group:
-            _fail(entry, error or RuntimeError("the database cannot be written"))
+            fail(entry, error or RuntimeError("the database cannot be written"))
         self._rest()
 
-    def _settle_full(self, group: list[_Entry], error: apsw.FullError) -> None:
+    def _settle_full(self, group: list[Entry], error: apsw.FullError) -> None:
         """Refuse new work, and try again with what has to be kept."""
         had_reserve = self.give_up_reserve()
         kept = []
         for entry in group:
             if entry.is_new_work:
-                _fail(entry, StorageFullError(retry_after_s=_RETRY_AFTER_S))
+                fail(entry, StorageFullError(retry_after_s=_RETRY_AFTER_S))
             elif not entry.done.done():
                 kept.append(entry)
         if had_reserve:
@@ -292,7 +318,7 @@ class Writer:
         else:
             self._try_again(kept, error)
 
-    def _try_again(self, group: list[_Entry], error: BaseException) -> None:
+    def _try_again(self, group: list[Entry], error: BaseException) -> None:
         """Write this in a moment; when the writer is being closed, not at all."""
         if group:
             _log.warning("%d writes have to wait: %r", len(group), error)
@@ -312,27 +338,5 @@ class Writer:
     def _rest(self, pause_s: float = 0.0) -> None:
         self._is_busy = False
         self._schedule(pause_s)
-        if not self._is_busy:
+        if not self._pending:
             self._idle.set()
-
-
-def _run_whole(write: Write, database: apsw.Connection) -> None:
-    """Run a write within the transaction; undo it when it raises.
-
-    Not with APSW's context manager: when SQLite has undone the whole transaction, as on a full
-    disk, that would hide the reason behind the savepoint which is gone.
-    """
-    database.execute("SAVEPOINT entry")
-    try:
-        write(database)
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK TO entry")
-            database.execute("RELEASE entry")
-        raise
-    database.execute("RELEASE entry")
-
-
-def _fail(entry: _Entry, error: BaseException) -> None:
-    if not entry.done.done():
-        entry.done.set_exception(error)

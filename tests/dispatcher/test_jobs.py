@@ -1,4 +1,3 @@
-
 import pytest
 
 from dispatcher.jobs import JobError, JobState, Output

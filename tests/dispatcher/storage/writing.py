@@ -2,7 +2,8 @@
 
 import apsw
 
-from dispatcher.storage.writer import Write, Writer
+from dispatcher.storage.writer import Writer
+from dispatcher.storage.writes import Write
 
 PAGE_BYTES = 4096
 

@@ -63,6 +63,14 @@ async def test_a_process_runs_until_it_is_no_longer_looked_after(make: Make) -> 
     assert not is_running(pid)
 
 
+async def test_the_dispatcher_goes_before_a_replica_where_both_want_a_core(make: Make) -> None:
+    process = make()
+    async with running(process):
+        await until(lambda: process.report, within_s=WITHIN_S)
+        (pid,) = await pids_at([process.address])
+        assert os.getpriority(os.PRIO_PROCESS, pid) > os.getpriority(os.PRIO_PROCESS, 0)
+
+
 async def test_a_killed_process_is_started_again_on_the_same_port(make: Make) -> None:
     process = make()
     async with running(process):
