@@ -180,3 +180,48 @@ class Lanes:
         if not self._leased_by_lane[lane]:
             del self._leased_by_lane[lane]
         return found[1]
+
+
+class LaneFigures:
+    """What a queue that keeps its order in lanes tells of it."""
+
+    def __init__(self, *, capacity: int) -> None:
+        self._capacity = capacity
+        self._lanes = Lanes()
+
+    @property
+    def capacity(self) -> int:
+        """Most jobs that may wait."""
+        return self._capacity
+
+    def depth(self) -> int:
+        """Return how many jobs wait."""
+        return self._lanes.depth()
+
+    def waiting_bytes(self) -> int:
+        """Return the size of the images of all waiting jobs."""
+        return self._lanes.waiting_bytes()
+
+    def waiting_of(self, tenant: str) -> int:
+        """Return how many jobs of a tenant wait."""
+        return self._lanes.waiting_of(tenant)
+
+    def leased(self) -> int:
+        """Return how many jobs are leased."""
+        return self._lanes.leased()
+
+    def lanes(self) -> list[str]:
+        """Return the lanes in which jobs wait."""
+        return self._lanes.names()
+
+    def pending(self, lane: str) -> int:
+        """Return how many jobs of a lane wait or are leased."""
+        return self._lanes.pending(lane)
+
+    def position(self, job_id: str) -> int | None:
+        """Return how many jobs of its lane come before this one."""
+        return self._lanes.position(job_id)
+
+    def oldest_age_s(self) -> float:
+        """Return how long the job that came first has waited, in seconds."""
+        return self._lanes.oldest_age_s()

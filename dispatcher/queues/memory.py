@@ -5,17 +5,16 @@ from collections.abc import Collection, Sequence
 
 from dispatcher.jobs import Job
 from dispatcher.queues.base import Lease, QueueFullError
-from dispatcher.queues.lanes import Lanes
+from dispatcher.queues.lanes import LaneFigures
 
 
-class MemoryJobQueue:
+class MemoryJobQueue(LaneFigures):
     """A ``JobQueue`` for one process."""
 
     outlives_process = False
 
     def __init__(self, *, capacity: int) -> None:
-        self._capacity = capacity
-        self._lanes = Lanes()
+        super().__init__(capacity=capacity)
         self._more = asyncio.Event()
 
     async def start(self) -> None:
@@ -57,40 +56,3 @@ class MemoryJobQueue:
     async def withdraw(self, job_id: str) -> bool:
         """Remove a waiting job for good."""
         return self._lanes.withdraw(job_id)
-
-    def depth(self) -> int:
-        """Return how many jobs wait."""
-        return self._lanes.depth()
-
-    def waiting_bytes(self) -> int:
-        """Return the size of the images of all waiting jobs."""
-        return self._lanes.waiting_bytes()
-
-    def waiting_of(self, tenant: str) -> int:
-        """Return how many jobs of a tenant wait."""
-        return self._lanes.waiting_of(tenant)
-
-    def leased(self) -> int:
-        """Return how many jobs are leased."""
-        return self._lanes.leased()
-
-    def lanes(self) -> list[str]:
-        """Return the lanes in which jobs wait."""
-        return self._lanes.names()
-
-    def pending(self, lane: str) -> int:
-        """Return how many jobs of a lane wait or are leased."""
-        return self._lanes.pending(lane)
-
-    @property
-    def capacity(self) -> int:
-        """Most jobs that may wait."""
-        return self._capacity
-
-    def position(self, job_id: str) -> int | None:
-        """Return how many jobs of its lane come before this one."""
-        return self._lanes.position(job_id)
-
-    def oldest_age_s(self) -> float:
-        """Return how long the job that came first has waited, in seconds."""
-        return self._lanes.oldest_age_s()

@@ -13,20 +13,19 @@ import apsw
 
 from dispatcher.jobs import Job, Priority
 from dispatcher.queues.base import Lease, QueueFullError
-from dispatcher.queues.lanes import Lanes, Waiting
+from dispatcher.queues.lanes import LaneFigures, Waiting
 from dispatcher.storage.writer import Writer
 from dispatcher.storage.writes import Write
 
 
-class SqliteJobQueue:
+class SqliteJobQueue(LaneFigures):
     """A ``JobQueue`` for one process at a time."""
 
     outlives_process = True
 
     def __init__(self, writer: Writer, *, capacity: int) -> None:
         self._writer = writer
-        self._capacity = capacity
-        self._lanes = Lanes()
+        super().__init__(capacity=capacity)
         self._more = asyncio.Event()
         self._places: dict[str, int] = {}
         """Job id to its key in the database."""
@@ -123,43 +122,6 @@ class SqliteJobQueue:
         if is_gone:
             self._forget(job_id)
         return is_gone
-
-    def depth(self) -> int:
-        """Return how many jobs wait."""
-        return self._lanes.depth()
-
-    def waiting_bytes(self) -> int:
-        """Return the size of the images of all waiting jobs."""
-        return self._lanes.waiting_bytes()
-
-    def waiting_of(self, tenant: str) -> int:
-        """Return how many jobs of a tenant wait."""
-        return self._lanes.waiting_of(tenant)
-
-    def leased(self) -> int:
-        """Return how many jobs are leased."""
-        return self._lanes.leased()
-
-    def lanes(self) -> list[str]:
-        """Return the lanes in which jobs wait."""
-        return self._lanes.names()
-
-    def pending(self, lane: str) -> int:
-        """Return how many jobs of a lane wait or are leased."""
-        return self._lanes.pending(lane)
-
-    @property
-    def capacity(self) -> int:
-        """Most jobs that may wait."""
-        return self._capacity
-
-    def position(self, job_id: str) -> int | None:
-        """Return how many jobs of its lane come before this one."""
-        return self._lanes.position(job_id)
-
-    def oldest_age_s(self) -> float:
-        """Return how long the job that came first has waited, in seconds."""
-        return self._lanes.oldest_age_s()
 
     def _forget(self, job_id: str) -> None:
         self._writer.post(_deletion([self._places.pop(job_id)]))
