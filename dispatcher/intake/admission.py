@@ -49,7 +49,7 @@ class Limits:
     """Once a pipeline has had no ready replica for so long, no more of its jobs are taken."""
     burst_s: float = 10.0
     """How long the queue may stay as full as it may be."""
-    standing_share: float = 0.5
+    standing_share: float = 0.3
     """Jobs that a pipeline may have then, as a part of what its replicas can have in work: for
     each a request that is computed and one that is found ready, of half the usual size."""
 
