@@ -1,7 +1,9 @@
 """One bad replica of four: what its clients see of it, compared with four good ones.
 
 The replicas are scripted and take 20 ms for each image; the load is a third of what four can do.
-Every bad one is compared with the same service just before, when all four were good.
+Every bad one is compared with the same service just before, when all four were good. The image
+that kills replicas is one in a minute: each of its three attempts takes a replica away for about
+a second, and that is what the others may see of it.
 """
 
 import os
@@ -21,6 +23,7 @@ RATE: Final = REPLICAS / SERVICE_S / 3
 SECONDS: Final = float(os.environ.get("BAD_REPLICA_S", "20"))
 WARM_S: Final = 3.0
 POISONED: Final = "poisoned"
+POISONED_S: Final = 3 * SECONDS
 NAMES: Final = {
     "errors": "answers 500",
     "hang": "takes requests and never answers",
@@ -40,10 +43,10 @@ def measure(data_dir: Path) -> list[Row]:
             # A service of its own, so that none profits from what the last one has learned.
             with running_service(flags, data_dir=data_dir, steps=[STEP]) as service:
                 _load(service.url, WARM_S)
-                good = _load(service.url, SECONDS)
                 if behaviour == POISONED:
-                    rows += _poison_rows(service.url, good)
+                    rows += _poison_rows(service.url, _load(service.url, POISONED_S))
                 else:
+                    good = _load(service.url, SECONDS)
                     rows += _rows(behaviour, service.url, urls[0], good)
     return rows
 
@@ -62,7 +65,7 @@ def _rows(behaviour: str, service_url: str, url: str, good: Outcomes) -> list[Ro
 
 
 def _poison_rows(service_url: str, good: Outcomes) -> list[Row]:
-    run = OpenLoop(service_url).run([(RATE, SECONDS)], poison_after_s=SECONDS / 3)
+    run = OpenLoop(service_url).run([(RATE, POISONED_S)], poison_after_s=SECONDS / 3)
     outcomes = uvloop.run(run)
     return [
         at_most("a poison image: errors of others", _failed(good) + _failed(outcomes), 0),
