@@ -2,6 +2,8 @@
 
 LoadTesterError
 ├── UsageError             the run cannot start as asked: one line, exit code 1
+│   ├── ObjectiveError     an objective cannot be read
+│   ├── RawFileError       a raw file cannot be read, or is not one
 │   ├── ScheduleError      the schedule cannot be read or sends nothing
 │   ├── ImagesError        no folder, no images, or an image that cannot be read
 │   ├── AddressError       the URL is not one to send images to
@@ -24,6 +26,8 @@ class ExitCode(IntEnum):
 
     OK = 0  # the whole schedule was replayed and every answer was well formed
     CANNOT_RUN = 1  # bad arguments, or nothing answers at the URL
+    OBJECTIVE_MISSED = 2  # an objective was missed, or could not be shown to be met
+    GENERATOR_INVALID = 3  # the generator was late or disturbed: the figures tell of it instead
     WRONG_ANSWERS = 4  # at least one answer broke the contract
     COUNTS_DIFFER = 5  # the counts do not add up: the report is not to be believed
     INTERRUPTED = 130  # stopped by Ctrl-C or a termination signal; the summary covers what happened
@@ -51,6 +55,14 @@ class AddressError(UsageError):
 
 class OutputError(UsageError):
     """The folder for the report cannot be written."""
+
+
+class ObjectiveError(UsageError):
+    """An objective cannot be read."""
+
+
+class RawFileError(UsageError):
+    """A raw file cannot be read, or is not one."""
 
 
 class UnreachableError(LoadTesterError):

@@ -8,7 +8,7 @@ from pathlib import Path
 _HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(_HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != _HERE)]
 
-from load_tester.cli import main
+from load_tester.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

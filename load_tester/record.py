@@ -1,17 +1,18 @@
 """What is known of one image once it has ended."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
 class Outcome(StrEnum):
     """How one scheduled image ended; each has exactly one."""
 
-    OK = "ok"  # a well-formed result was seen in time
+    OK = "ok"  # a well-formed, right result was seen in time
     REFUSED = "refused"  # the service said 429 or 503 to the upload; not retried
     FAILED = "failed"  # sent, but the service or the connection gave no result
     TIMED_OUT = "timed_out"  # no result within the timeout
-    WRONG = "wrong"  # an answer that breaks the contract
+    WRONG = "wrong"  # an answer that breaks the contract, or is not the right one
     ABANDONED = "abandoned"  # sent, and still under way when the run was interrupted
     NOT_SENT = "not_sent"  # never sent; the reason says why
 
@@ -33,12 +34,20 @@ class ImageRecord:
     sent_s: float | None = None
     accepted_s: float | None = None
     seen_s: float | None = None
+    target: str = ""
+    """The name of the endpoint that it went to."""
+    attempt: int = 1
+    """Which try this was; later than the first only where retries were asked for."""
+    held_s: float = 0.0
+    """How much of its lateness it spent waiting for a free worker, as `--max-workers` bids."""
     request_id: str | None = None
     polls: int = 0
     from_cache: bool = False
     coalesced: bool = False
     queue_time_s: float | None = None
     processing_time_s: float | None = None
+    steps_s: Mapping[str, float] = field(default_factory=dict)
+    """How long each step took, by the step's id, as the service reports it."""
     replica: str | None = None
     top_label: str | None = None
 

@@ -1,40 +1,64 @@
-"""What one run was asked to do."""
+"""What one run was asked to do, in groups; the command line fills them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from yarl import URL
 
 from load_tester.errors import AddressError
-from load_tester.schedule import DEFAULT_SCHEDULE
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_IMAGES = Path(__file__).resolve().parent.parent / "images"
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadSettings:
-    """Every choice of a run."""
+class TargetKind(StrEnum):
+    """What kind of service listens at the URLs."""
 
-    url: str = DEFAULT_URL
-    """Where the service listens, without a slash at the end."""
-    images: Path = DEFAULT_IMAGES
-    """The folder whose images are sent, with all folders below it."""
-    schedule: tuple[int, ...] = DEFAULT_SCHEDULE
-    """Images to send in each second."""
-    max_workers: int = 50
-    """At most this many uploads under way at once; waiting for results is not counted."""
-    timeout_s: float = 60.0
-    """How long an image may take, counted from its intended send."""
+    DISPATCHER = "dispatcher"  # submit, then ask for the result
+    REPLICA = "replica"  # a step replica: the answer comes with the upload
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetSettings:
+    """Whom to send to, and what to ask for."""
+
+    urls: tuple[str, ...] = (DEFAULT_URL,)
+    """Where the services listen, without a slash at the end; taken in turns."""
+    kind: TargetKind = TargetKind.DISPATCHER
     pipeline: str | None = None
     """The pipeline to ask for; the service's default when None."""
+    params: str | None = None
+    """Overrides of step params as JSON, handed on as it is."""
+    operations: str | None = None
+    """Picture operations as a JSON list, asked for instead of a pipeline; none when None."""
     use_cache: bool = True
     """Whether the service may answer from its cache."""
     multipart: bool = False
     """Send as a multipart form instead of the raw bytes."""
+    api_key: str | None = field(default=None, repr=False)
+    """Sent as a bearer token; never written anywhere."""
+    checks: tuple[str, ...] = ()
+    """What answers are checked against beyond the contract: `labels`, `golden:…`, `schema:…`."""
+    write_golden: Path | None = None
+    """Where the answers are kept for later runs to be checked against."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunSettings:
+    """How a run goes, whichever way its moments come about."""
+
+    images: Path = DEFAULT_IMAGES
+    """The file, or the folder whose images are sent, with all folders below it."""
+    max_workers: int | None = 50
+    """At most this many uploads under way at once; waiting for results is not counted."""
+    timeout_s: float = 60.0
+    """How long an image may take, counted from its intended send."""
     seed: int = 0
-    """Fixes the order of the images."""
+    """Fixes the order of the images and every random moment."""
+    warm_up_s: float = 0.0
+    """Images due in the first seconds are sent but left out of latencies and objectives."""
     out: Path | None = None
     """The folder that receives the report and the raw file; none when None."""
 

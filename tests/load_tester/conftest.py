@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from load_tester.console import LOGGER
+from load_tester.cli.console import LOGGER
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Made-up records for tests of what is computed from them."""
 
+from dataclasses import fields
 from typing import Any
 
 from load_tester.record import ImageRecord, Outcome
+from load_tester.run import Asked, Mode, Run
 
 
 def make_record(index: int, outcome: Outcome = Outcome.OK, **changes: Any) -> ImageRecord:
@@ -20,3 +22,26 @@ def make_record(index: int, outcome: Outcome = Outcome.OK, **changes: Any) -> Im
         "seen_s": index + 1.25 if ok else None,
     }
     return ImageRecord(**(known | changes))
+
+
+def make_run(*records: ImageRecord, mode: Mode = Mode.OPEN, **changes: Any) -> Run:
+    """A run of those images, one planned for each second unless told otherwise."""
+    asked: dict[str, Any] = {
+        "mode": mode,
+        "command": "load_tester.py",
+        "targets": ("http://127.0.0.1:8080",),
+        "source": "list",
+        "plan_digest": "0123456789abcdef",
+        "seed": 0,
+        "timeout_s": 60.0,
+        "max_workers": 50,
+    }
+    known: dict[str, Any] = {
+        "started_at": "2025-06-25T11:22:41.523565",
+        "planned": (1,) * len(records) if mode is Mode.OPEN else (len(records),),
+        "records": records,
+        "uploads": sum(record.outcome is not Outcome.NOT_SENT for record in records),
+    }
+    for name in set(changes) & {item.name for item in fields(Asked)}:
+        asked[name] = changes.pop(name)
+    return Run(asked=Asked(**asked), **(known | changes))

@@ -1,7 +1,7 @@
 import pytest
 
 from load_tester.errors import AddressError
-from load_tester.settings import LoadSettings, check_url
+from load_tester.settings import RunSettings, TargetKind, TargetSettings, check_url
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,13 @@ def test_a_password_is_not_repeated() -> None:
 
 
 def test_the_defaults_are_those_of_the_reference() -> None:
-    settings = LoadSettings()
-    assert settings.url == "http://127.0.0.1:8080"
-    assert settings.images.name == "images"
-    assert (len(settings.schedule), settings.max_workers, settings.timeout_s) == (56, 50, 60.0)
-    assert (settings.use_cache, settings.multipart, settings.seed) == (True, False, 0)
+    target, run = TargetSettings(), RunSettings()
+    assert target.urls == ("http://127.0.0.1:8080",)
+    assert target.kind is TargetKind.DISPATCHER
+    assert (target.use_cache, target.multipart) == (True, False)
+    assert run.images.name == "images"
+    assert (run.max_workers, run.timeout_s, run.seed) == (50, 60.0, 0)
+
+
+def test_a_key_is_not_repeated() -> None:
+    assert "secret" not in repr(TargetSettings(api_key="secret"))

@@ -1,23 +1,32 @@
-from load_tester.console import render_summary
+from pathlib import Path
+from typing import Any
+
+from load_tester.cli.console import render_run
+from load_tester.figures.objectives import check_objectives
+from load_tester.figures.summary import summarize
+from load_tester.figures.verdict import judge
 from load_tester.record import Outcome
-from load_tester.summary import summarize
-from tests.load_tester.records import make_record
+from load_tester.run import Run
+from tests.load_tester.records import make_record, make_run
 
 
-def text_of(count: int, **changes: object) -> str:
+def text_of(run: Run, *, out: Path | None = None) -> str:
+    return render_run(summarize(run), judge(run), check_objectives(run), out=out)
+
+
+def drums(count: int, **changes: Any) -> Run:
     records = [make_record(n, top_label="drum") for n in range(count)]
-    asked = {"scheduled": count, "sent": count, "labels": {"drum.jpg": "drum"}}
-    return render_summary(summarize(records, interrupted=False, **(asked | changes)))  # type: ignore[arg-type]
+    return make_run(*records, labels={"drum.jpg": "drum"}, **changes)
 
 
 def test_a_percentile_with_too_few_samples_is_not_told() -> None:
-    few, enough = text_of(89), text_of(90)
+    few, enough = text_of(drums(89)), text_of(drums(90))
     assert few.count("n/a") > enough.count("n/a")
-    assert "1250.00       n/a   1250.00   of 90" in enough
+    assert "1250.00       n/a       n/a   1250.00   of 90" in enough
 
 
 def test_the_sums_are_written_out() -> None:
-    text = text_of(3)
+    text = text_of(drums(3))
     assert "scheduled         3 = 3 sent + 0 not sent" in text
     assert (
         "sent              3 = 3 ok + 0 refused + 0 failed + 0 timed out + 0 wrong + 0 abandoned"
@@ -27,13 +36,29 @@ def test_the_sums_are_written_out() -> None:
 
 
 def test_counts_that_differ_are_told_loudly() -> None:
-    assert "COUNTS DIFFER     scheduled 4 is not 3 + 0" in text_of(3, scheduled=4)
+    assert "COUNTS DIFFER     scheduled 4 is not 3 + 0" in text_of(drums(3, planned=(1, 1, 2)))
 
 
 def test_a_run_without_any_result_is_still_summed_up() -> None:
     failed = make_record(0, Outcome.FAILED, reason="http_500")
-    text = render_summary(summarize([failed], scheduled=1, sent=1, labels={}, interrupted=True))
+    text = text_of(make_run(failed, interrupted=True))
     assert "Load test interrupted" in text
     assert "1 x failed:http_500" in text
     assert "throughput        n/a" in text
     assert "accuracy" not in text
+
+
+def test_the_verdict_its_reasons_and_the_objectives_are_told() -> None:
+    text = text_of(drums(100, objectives=("p95<2s", "wrong==1")))
+    assert "objective         p95<2s: met, it was 1250.00 ms" in text
+    assert "objective         wrong==1: missed, it was 0" in text
+    verdict = text[text.index("verdict") :].splitlines()
+    assert verdict[0] == "verdict           invalid"
+    assert "100 of 100 sends were more than 62 ms late" in verdict[1]
+    assert len(verdict) > 1
+
+
+def test_a_warm_up_is_told_with_its_length_and_the_place_of_the_report() -> None:
+    text = text_of(drums(100, warm_up_s=10.0), out=Path("reports/1"))
+    assert "warm-up           10 s, 10 images left out of the figures" in text
+    assert "report            reports/1" in text

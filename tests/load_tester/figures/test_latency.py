@@ -1,15 +1,17 @@
 import pytest
 
-from load_tester.latency import measure_spread, samples_needed
+from load_tester.figures.latency import measure_spread, samples_needed
 
 
-@pytest.mark.parametrize(("quantile", "needed"), [(50, 7), (90, 44), (95, 90), (99, 459)])
+@pytest.mark.parametrize(
+    ("quantile", "needed"), [(50, 7), (90, 44), (95, 90), (99, 459), (99.9, 4603)]
+)
 def test_a_percentile_needs_enough_samples(quantile: float, needed: int) -> None:
     assert samples_needed(quantile) == needed
-    names = {50: "p50_s", 90: "p90_s", 95: "p95_s", 99: "p99_s"}
+    names = {50: "p50_s", 90: "p90_s", 95: "p95_s", 99: "p99_s", 99.9: "p999_s"}
     few, enough = (measure_spread([0.1] * count) for count in (needed - 1, needed))
-    assert getattr(few, names[int(quantile)]) is None
-    assert getattr(enough, names[int(quantile)]) == pytest.approx(0.1, rel=0.001)
+    assert getattr(few, names[quantile]) is None
+    assert getattr(enough, names[quantile]) == pytest.approx(0.1, rel=0.001)
 
 
 def test_percentiles_of_a_known_spread_are_right_to_three_digits() -> None:

@@ -1,13 +1,22 @@
+from typing import Any
+
+import pytest
+
+from load_tester.figures.summary import (
+    Accuracy,
+    Summary,
+    count_outcomes,
+    is_same_label,
+    name_size,
+    summarize,
+)
 from load_tester.record import ImageRecord, Outcome
-from load_tester.summary import Accuracy, Summary, count_outcomes, is_same_label, summarize
-from tests.load_tester.records import make_record
+from load_tester.run import Picture
+from tests.load_tester.records import make_record, make_run
 
 
-def summary_of(*records: ImageRecord) -> Summary:
-    sent = sum(record.outcome is not Outcome.NOT_SENT for record in records)
-    return summarize(
-        records, scheduled=len(records), sent=sent, labels={"drum.jpg": "drum"}, interrupted=False
-    )
+def summary_of(*records: ImageRecord, **changes: Any) -> Summary:
+    return summarize(make_run(*records, labels={"drum.jpg": "drum"}, **changes))
 
 
 def test_every_outcome_is_counted_and_the_sums_hold() -> None:
@@ -36,17 +45,6 @@ def test_latency_counts_from_the_intended_moment_and_lateness_is_beside_it() -> 
 def test_only_images_that_ended_ok_have_a_latency() -> None:
     summary = summary_of(make_record(0), make_record(1, Outcome.TIMED_OUT))
     assert (summary.end_to_end.count, summary.lateness.count) == (1, 2)
-
-
-def test_throughput_spans_from_the_first_send_to_the_last_result() -> None:
-    summary = summary_of(*(make_record(n) for n in range(10)), make_record(10, Outcome.REFUSED))
-    assert summary.span_s == 10.0
-    assert summary.completed_per_s == 1.0
-
-
-def test_without_a_result_there_is_no_throughput() -> None:
-    summary = summary_of(make_record(0, Outcome.FAILED))
-    assert (summary.span_s, summary.completed_per_s, summary.accuracy) == (None, None, None)
 
 
 def test_the_service_times_leave_out_what_the_cache_answered() -> None:
@@ -79,3 +77,38 @@ def test_reasons_are_counted_most_frequent_first() -> None:
     failed = make_record(3, Outcome.FAILED, reason="lost_404")
     reasons = summary_of(failed, *refused).reasons
     assert list(reasons.items()) == [("refused:http_503", 3), ("failed:lost_404", 1)]
+
+
+def test_the_warm_up_is_counted_but_not_measured_and_its_length_is_told() -> None:
+    slow = [make_record(n, seen_s=n + 9.0) for n in range(3)]
+    summary = summary_of(*slow, *(make_record(n) for n in range(3, 13)), warm_up_s=3.0)
+    assert summary.counts.ok == 13
+    assert (summary.warm_up_s, summary.warm_up_images) == (3.0, 3)
+    assert (summary.end_to_end.count, summary.end_to_end.max_s) == (10, 1.25)
+    assert summary.lateness.count == 10
+
+
+def test_each_target_has_its_own_figures() -> None:
+    near = [make_record(n, target="near") for n in range(2)]
+    far = [make_record(2, target="far", seen_s=7.0), make_record(3, Outcome.FAILED, target="far")]
+    groups = summary_of(*near, *far).by_target
+    assert list(groups) == ["far", "near"]
+    assert (groups["far"].images, groups["far"].ok, groups["far"].end_to_end.max_s) == (2, 1, 5.0)
+
+
+def test_sizes_are_grouped_by_doubling_and_stand_in_order() -> None:
+    sizes = {"a.jpg": 100 * 1024, "b.jpg": 3 * 1024, "c.jpg": 2 * 1024}
+    summary = summary_of(
+        *(make_record(n, file=file) for n, file in enumerate([*sizes, "lost.jpg"])),
+        pictures={file: Picture(size_bytes=size) for file, size in sizes.items()},
+    )
+    assert list(summary.by_size) == ["unknown", "1 to 2 KiB", "2 to 4 KiB", "64 to 128 KiB"]
+
+
+@pytest.mark.parametrize(("at_most", "name"), [(0, "unknown"), (1, "up to 1 KiB")])
+def test_the_smallest_size_has_no_lower_end(at_most: int, name: str) -> None:
+    assert name_size(at_most) == name
+
+
+def test_how_often_a_result_was_asked_for_is_an_average() -> None:
+    assert summary_of(make_record(0, polls=1), make_record(1, polls=2)).mean_polls == 1.5

@@ -1,16 +1,22 @@
-import json
 from pathlib import Path
 
 import pytest
 
 from load_tester.errors import ScheduleError
-from load_tester.schedule import (
-    DEFAULT_SCHEDULE,
-    check_schedule,
-    plan_sends,
-    read_schedule,
-    schedule_hash,
-)
+from load_tester.plan.demand import Counts, Moments, check_size
+from load_tester.plan.schedule import DEFAULT_SCHEDULE, read_schedule
+
+
+def counts_in(text: str) -> tuple[int, ...]:
+    demand = read_schedule(text)
+    assert isinstance(demand, Counts)
+    return tuple(demand.per_second)
+
+
+def moments_in(text: str) -> list[float]:
+    demand = read_schedule(text)
+    assert isinstance(demand, Moments)
+    return list(demand.moments_s)
 
 
 def test_the_default_schedule_is_the_56_seconds_of_the_reference() -> None:
@@ -23,7 +29,7 @@ def test_the_default_schedule_is_the_56_seconds_of_the_reference() -> None:
 
 @pytest.mark.parametrize("text", ["4,8,11", " 4, 8 ,11 ", "4 8 11", "[4, 8, 11]", "4,8,11,"])
 def test_a_list_may_be_written_as_people_write_lists(text: str) -> None:
-    assert read_schedule(text) == (4, 8, 11)
+    assert counts_in(text) == (4, 8, 11)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +52,7 @@ def test_a_file_of_any_kind_gives_the_same_schedule(
 ) -> None:
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
-    assert read_schedule(str(path)) == (4, 8, 11)
+    assert counts_in(str(path)) == (4, 8, 11)
 
 
 @pytest.mark.parametrize(
@@ -55,8 +61,6 @@ def test_a_file_of_any_kind_gives_the_same_schedule(
         ("4,-1", "entry 2 is not a whole number from 0 up: -1"),
         ("4.5,1", "entry 1 is not a whole number from 0 up: 4.5"),
         ("4,,8", "entry 2 is not a whole number"),
-        ("0,0", "sends no image"),
-        ("99999999999999", "too large"),
         ("nowhere.csv", "neither a list nor a file"),
         ("", "cannot read the schedule"),
     ],
@@ -73,11 +77,17 @@ def test_a_bad_list_is_refused_with_the_reason(text: str, message: str) -> None:
         ("a.json", "4", "not a JSON list"),
         ("a.json", "[4, true]", "entry 2"),
         ("a.json", "[4, 1.5]", "entry 2"),
-        ("a.jsonl", '{"rate": 3}', "an object without 'images'"),
+        ("a.jsonl", '{"rate": 3}', "an object without 'images' or 'timestamp'"),
         ("a.csv", "second,images\n1,4\n2\n", "entry 2"),
         ("a.csv", "time,rate\n1,4\n", "entry 1"),
         ("a.txt", "", "entry 1"),
-        ("a.csv", "", "sends no image"),
+        ("a.csv", "timestamp\n", "sends no image"),
+        ("a.csv", "timestamp\n1\nsoon\n", "timestamp 2 is not a number of seconds: soon"),
+        ("a.csv", "timestamp\nnan\n", "timestamp 1 is not a time in ISO 8601: nan"),
+        ("a.jsonl", '{"timestamp": 1}\n{"images": 3}\n', "an entry without 'timestamp'"),
+        ("a.jsonl", '{"timestamp": "2026-01-31T10:00:00Z"}\n{"timestamp": 5}\n', "timestamp 2"),
+        ("a.jsonl", '{"timestamp": true}\n', "timestamp 1"),
+        ("a.jsonl", '{"timestamp": 1e400}\n', "timestamp 1"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_name_and_the_reason(
@@ -97,24 +107,58 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
         read_schedule(str(path))
 
 
-def test_the_sends_of_a_second_are_spread_evenly_from_its_beginning() -> None:
-    sends = list(plan_sends([2, 0, 4]))
-    assert [send.at_s for send in sends] == [0.0, 0.5, 2.0, 2.25, 2.5, 2.75]
-    assert [send.second for send in sends] == [1, 1, 3, 3, 3, 3]
-    assert [send.index for send in sends] == list(range(6))
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "timestamp\n100.5\n100\n102.25\n"),
+        ("a.csv", "id,Timestamp\n1,100.5\n2,100\n3,102.25\n"),
+        ("a.jsonl", '{"timestamp": 100}\n{"timestamp": 100.5}\n{"timestamp": "102.25"}\n'),
+        ("a.json", '[{"timestamp": 102.25}, {"timestamp": 100}, {"timestamp": 100.5}]'),
+        ("a.json", '{"timestamp": [102.25, 100, 100.5]}'),
+        (
+            "a.csv",
+            "timestamp\n2026-01-31T10:00:00Z\n2026-01-31T11:00:00.5+01:00\n"
+            "2026-01-31 10:00:02.250\n",
+        ),
+    ],
+)
+def test_timestamps_are_kept_exactly_and_count_from_the_earliest(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    assert moments_in(str(path)) == [0.0, 0.5, 2.25]
 
 
-def test_every_second_of_the_plan_sends_exactly_what_the_schedule_says() -> None:
-    per_second = [0] * len(DEFAULT_SCHEDULE)
-    for send in plan_sends(DEFAULT_SCHEDULE):
-        per_second[int(send.at_s)] += 1
-    assert tuple(per_second) == DEFAULT_SCHEDULE
+def test_images_per_second_win_over_timestamps_that_stand_beside_them(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("timestamp,images\n0,4\n1,8\n")
+    assert counts_in(str(table)) == (4, 8)
+    lines = tmp_path / "a.jsonl"
+    lines.write_text('{"timestamp": 0, "images": 4}\n{"timestamp": 1, "images": 8}\n')
+    assert counts_in(str(lines)) == (4, 8)
 
 
-def test_the_hash_tells_schedules_apart() -> None:
-    assert schedule_hash([4, 8]) == schedule_hash((4, 8))
-    assert schedule_hash([4, 8]) != schedule_hash([8, 4])
+def test_a_schedule_knows_where_it_came_from(tmp_path: Path) -> None:
+    path = tmp_path / "burst.csv"
+    path.write_text("4,8")
+    assert read_schedule(str(path)).source == "burst.csv"
+    assert read_schedule("4,8").source == "list"
 
 
-def test_json_keeps_a_schedule_as_it_is() -> None:
-    assert check_schedule(json.loads(json.dumps(list(DEFAULT_SCHEDULE)))) == DEFAULT_SCHEDULE
+@pytest.mark.parametrize(
+    ("images", "seconds", "message"),
+    [
+        (0, 5, "sends no image"),
+        (1_000_001, 5, "too large"),
+        (5, 86_401, "too large"),
+        (float("nan"), 5, "too large"),
+    ],
+)
+def test_nothing_and_too_much_are_refused(images: float, seconds: float, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
+        check_size(images=images, seconds=seconds)
+
+
+def test_the_largest_schedule_is_accepted() -> None:
+    check_size(images=1_000_000, seconds=86_400)

@@ -1,81 +1,68 @@
 import json
-from pathlib import Path
 
-import pytest
-
-from load_tester.errors import OutputError
 from load_tester.record import Outcome
-from load_tester.report import Run, count_seconds, prepare_folder, write_report
-from load_tester.settings import LoadSettings
-from load_tester.summary import summarize
+from load_tester.report.document import build_report
+from load_tester.run import Mode
 from tests.load_tester.records import make_record
+from tests.load_tester.report.sample_run import make_asked, make_run
 
 
-def make_run() -> Run:
-    records = (make_record(1, Outcome.NOT_SENT), make_record(0))
-    summary = summarize(records, scheduled=2, sent=1, labels={}, interrupted=True)
-    return Run(
-        settings=LoadSettings(schedule=(1, 1), images=Path("photos")),
-        started_at="2025-06-25T11:22:41.523565",
-        image_files=3,
-        records=records,
-        summary=summary,
-    )
-
-
-def test_the_report_holds_the_run_the_counts_and_the_seconds(tmp_path: Path) -> None:
-    write_report(make_run(), folder=tmp_path)
-    report = json.loads((tmp_path / "report.json").read_text())
+def test_the_report_holds_the_run_the_counts_and_the_seconds() -> None:
+    records = (make_record(0), make_record(1, Outcome.NOT_SENT, reason="interrupted"))
+    report = build_report(make_run(records=records, uploads=1, planned=(1, 1), interrupted=True))
     assert report["counts"]["scheduled"] == 2
     assert report["counts"]["not_sent"] == 1
     assert report["interrupted"] is True
     assert report["discrepancies"] == []
     assert report["latency"]["end_to_end"]["max_s"] == 1.25
     assert report["latency"]["end_to_end"]["p99_s"] is None
-    assert report["run"]["schedule"] == [1, 1]
+    assert report["run"]["planned"] == [1, 1]
     assert report["run"]["started_at"] == "2025-06-25T11:22:41.523565"
     assert report["seconds"] == [
-        {"second": 1, "target": 1, "sent": 1, "completed": 0},
-        {"second": 2, "target": 1, "sent": 0, "completed": 1},
+        {"at_s": 0, "target": 1, "due": 1, "sent": 1, "completed": 0, "failed": 0},
+        {"at_s": 1, "target": 1, "due": 0, "sent": 0, "completed": 1, "failed": 1},
     ]
 
 
-def test_the_raw_file_has_the_run_and_then_every_image_in_order(tmp_path: Path) -> None:
-    write_report(make_run(), folder=tmp_path)
-    rows = [json.loads(line) for line in (tmp_path / "raw.jsonl").read_text().splitlines()]
-    assert [row["kind"] for row in rows] == ["run", "image", "image"]
-    assert [row["index"] for row in rows[1:]] == [0, 1]
-    assert rows[2]["outcome"] == "not_sent"
-    assert rows[1]["seen_s"] == 1.25
+def test_the_report_is_plain_json_and_the_same_each_time() -> None:
+    report = build_report(make_run())
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert build_report(make_run()) == report
 
 
-def test_nothing_but_the_two_files_is_left(tmp_path: Path) -> None:
-    prepare_folder(tmp_path)
-    write_report(make_run(), folder=tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw.jsonl", "report.json"]
+def test_the_order_in_which_images_ended_changes_nothing_but_their_order() -> None:
+    backwards = tuple(reversed(make_run().records))
+    told, turned = build_report(make_run()), build_report(make_run(records=backwards))
+    assert turned["latency"] == told["latency"]
+    assert turned["seconds"] == told["seconds"]
+    assert turned["wrong"] == told["wrong"]
 
 
-def test_a_report_that_cannot_be_finished_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "report.json").write_text("old")
-
-    def fail(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OutputError, match="No space left on device"):
-        write_report(make_run(), folder=tmp_path)
-    assert (tmp_path / "report.json").read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+def test_seconds_that_were_sent_as_planned_are_counted() -> None:
+    # The plan's last ten seconds ask for 8 and 12 in turns; 10 were sent in each.
+    told = build_report(make_run())["fidelity"]
+    assert told == {"seconds": 20, "exact_by_plan": 10, "exact_by_clock": 10}
 
 
-def test_a_folder_that_cannot_be_made_is_refused_before_the_run(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(OutputError, match="cannot write to the folder"):
-        prepare_folder(tmp_path / "file" / "out")
+def test_an_image_that_left_in_the_next_second_is_true_to_the_plan_but_not_to_the_clock() -> None:
+    records = (make_record(0, sched_s=0.9, sent_s=1.1), make_record(1, seen_s=3.5))
+    told = build_report(make_run(records=records, planned=(1, 1)))["fidelity"]
+    assert told == {"seconds": 2, "exact_by_plan": 2, "exact_by_clock": 0}
 
 
-def test_the_seconds_reach_to_the_last_result_and_no_further() -> None:
-    assert len(count_seconds([1], [make_record(0, seen_s=4.5)])) == 5
-    assert len(count_seconds([1, 0, 0], [])) == 3
+def test_a_closed_loop_has_no_plan_to_be_true_to() -> None:
+    run = make_run(asked=make_asked(mode=Mode.CLOSED, objectives=()), planned=(200,))
+    report = build_report(run)
+    assert report["fidelity"] is None
+    assert report["offered"] == []
+    assert {row["target"] for row in report["seconds"]} == {None}
+
+
+def test_a_run_without_a_single_result_still_has_a_report() -> None:
+    records = (make_record(0, Outcome.TIMED_OUT),)
+    report = build_report(make_run(records=records, uploads=1, planned=(1,), generator=()))
+    assert report["flight"] is None
+    assert report["parts"] == []
+    assert report["spectrum"] == []
+    assert report["generator"]["health"] is None
+    assert report["errors"] == [{"outcome": "timed_out", "reason": "because", "images": 1}]

@@ -3,8 +3,14 @@ from typing import Any
 
 import pytest
 
-from load_tester.answers import read_result, read_ticket
 from load_tester.errors import FailedError, RefusedError, WrongError
+from load_tester.pacing import now_s
+from load_tester.targets.answers import (
+    read_process_answer,
+    read_result,
+    read_step_times,
+    read_ticket,
+)
 
 GOOD: dict[str, Any] = {
     "request_id": "a",
@@ -15,8 +21,11 @@ GOOD: dict[str, Any] = {
     "replica_used": "http://127.0.0.1:5000",
     "from_cache": False,
     "coalesced": True,
+    "steps": [{"id": "s0", "type": "classifier", "time": 0.25, "replica": None}],
     "result": {"predictions": ["drum", "tank"], "scores": [0.9, 0.1]},
 }
+PICTURE = {"Content-Type": "image/png", "X-Step-Blur-1-Time": "0.25", "x-step-s0-time": "2"}
+DATA = {"Content-Type": "application/json; charset=utf-8", "X-Step-s0-Time": "0.5"}
 
 
 def result_of(body: object) -> Any:
@@ -61,6 +70,8 @@ def test_a_completed_job_is_read_as_the_service_reports_it() -> None:
     assert (result.queue_time_s, result.processing_time_s) == (1.5, 0.5)
     assert (result.from_cache, result.coalesced) == (False, True)
     assert result.top_label == "drum"
+    assert result.steps_s == {"s0": 0.25}
+    assert result.seen_s == pytest.approx(now_s(), abs=5)
 
 
 def test_the_bare_answer_of_the_reference_is_enough() -> None:
@@ -118,6 +129,9 @@ def test_a_job_that_ended_badly_is_a_failure(change: dict[str, Any], reason: str
         ({"processing_time": -1}, "processing_time_not_a_duration"),
         ({"from_cache": 1}, "from_cache_not_a_boolean"),
         ({"replica_used": 5}, "replica_used_not_a_string"),
+        ({"steps": 5}, "steps_malformed"),
+        ({"steps": [5]}, "steps_malformed"),
+        ({"steps": [{"id": "s0", "time": -1}]}, "time_not_a_duration"),
     ],
 )
 def test_a_malformed_result_is_wrong(change: dict[str, Any], reason: str) -> None:
@@ -128,3 +142,54 @@ def test_a_malformed_result_is_wrong(change: dict[str, Any], reason: str) -> Non
 def test_a_name_that_a_service_may_clean_proves_nothing() -> None:
     body = json.dumps(GOOD | {"filename": "gr_n.jpg"}).encode()
     assert read_result(body, request_id="a", file="grün.jpg").top_label == "drum"
+
+
+def test_steps_without_a_time_are_left_out_and_those_that_ran_twice_added_up() -> None:
+    steps = [{"id": "a", "time": 1.0}, {"id": "a", "time": 0.5}, {"id": "b", "time": None}, {}]
+    assert result_of(GOOD | {"steps": steps}).steps_s == {"a": 1.5}
+
+
+def test_the_picture_of_a_replica_comes_with_the_times_of_its_steps() -> None:
+    answer = read_process_answer(200, PICTURE, b"png", file="drum.jpg")
+    assert (answer.picture, answer.polls) == (b"png", 0)
+    assert answer.steps_s == {"Blur-1": 0.25, "s0": 2.0}
+    assert answer.top_label is None
+
+
+def test_the_document_of_a_classifying_replica_has_a_label() -> None:
+    body = b'{"filename": "drum.jpg", "inference_time": 0.25, "predictions": ["drum"]}'
+    answer = read_process_answer(200, DATA, body, file="drum.jpg")
+    assert (answer.top_label, answer.processing_time_s) == ("drum", 0.25)
+    assert answer.steps_s == {"s0": 0.5}
+    assert answer.document is not None
+    assert answer.document["filename"] == "drum.jpg"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "reason"),
+    [
+        (PICTURE, b"", "answer_neither_picture_nor_json"),
+        ({"Content-Type": "text/html"}, b"<html>", "answer_neither_picture_nor_json"),
+        ({}, b"x", "answer_neither_picture_nor_json"),
+        (PICTURE | {"X-Step-s0-Time": "fast"}, b"x", "step_time_not_a_duration"),
+        (DATA, b"{", "answer_not_json"),
+        (DATA, b"{}", "result_empty"),
+        (DATA, b'{"filename": "tank.png", "predictions": ["drum"]}', "result_of_another_file"),
+    ],
+)
+def test_an_answer_of_a_replica_that_is_none_is_wrong(
+    headers: dict[str, str], body: bytes, reason: str
+) -> None:
+    with pytest.raises(WrongError, match=f"^{reason}$"):
+        read_process_answer(200, headers, body, file="drum.jpg")
+
+
+def test_a_replica_refuses_and_fails_as_a_dispatcher_does() -> None:
+    with pytest.raises(RefusedError, match="http_503"):
+        read_process_answer(503, {}, b"", file="drum.jpg")
+    with pytest.raises(FailedError, match="http_422"):
+        read_process_answer(422, {}, b"", file="drum.jpg")
+
+
+def test_other_headers_are_no_step_times() -> None:
+    assert read_step_times({"X-Step-Time": "1", "X-Steps-a-Time": "1", "Content-Type": "a"}) == {}

@@ -1,0 +1,1 @@
+"""What the records say: percentiles, counts, the verdict, objectives, comparisons. Pure."""
