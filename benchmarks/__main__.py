@@ -17,13 +17,13 @@ from benchmarks import (
     tiles,
 )
 from benchmarks.load_tester import (
+    comparing,
     faults,
     fidelity,
     locust,
     polling,
     speed,
     stall,
-    statistics,
     verdict,
 )
 from benchmarks.report import print_table
@@ -46,7 +46,7 @@ BENCHMARKS = {
     "load_tester_memory": ("Load tester: 10,000 in flight", speed.measure_memory),
     "load_tester_disturbed": ("Load tester: disturbed on purpose", verdict.measure_disturbed),
     "load_tester_clean": ("Load tester: left alone", verdict.measure_clean),
-    "load_tester_statistics": ("Load tester: comparing two runs", statistics.measure),
+    "load_tester_comparing": ("Load tester: comparing two runs", comparing.measure),
     "load_tester_locust": ("Load tester beside Locust", locust.measure),
 }
 LOAD_TESTER = "load_tester"

@@ -79,8 +79,12 @@ def run_load_tester(
         try:
             if meanwhile is not None:
                 meanwhile(process.pid)
-        finally:
             _, status, used = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        finally:
             killer.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         raw = Path(out) / RAW_FILE

@@ -28,7 +28,7 @@ def measure_memory(data_dir: Path) -> list[Row]:
     service_s = IN_FLIGHT / RATE + 0.2
     with pinned_mock(Script(service_s=service_s)) as mock:
         finished = run_load_tester(
-            mock, data_dir, "--schedule", ",".join([str(RATE)] * round(service_s) + 4),
+            mock, data_dir, "--schedule", ",".join([str(RATE)] * (round(service_s) + 4)),
             "--no-self-check", "--max-workers", "0",
         )  # fmt: skip
     samples = finished.run.generator

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPT = Path(__file__).resolve().parents[3] / "load_tester" / "load_tester.py"
-_LONGEST_S = 30.0
+_LONGEST_S = 90.0
 
 
 @dataclass(frozen=True)

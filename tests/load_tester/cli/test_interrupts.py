@@ -6,8 +6,6 @@ import re
 import signal
 from pathlib import Path
 
-import pytest
-
 from load_tester.errors import ExitCode
 from load_tester.record import Outcome
 from load_tester.report.raw import RAW_FILE, read_raw
@@ -46,29 +44,40 @@ def assert_adds_up(run: Run, *, arrived: int) -> None:
     assert {r.reason for r in run.records if r.outcome is Outcome.NOT_SENT} <= {"interrupted"}
 
 
-@pytest.mark.parametrize(
-    ("mode", "sent_signal"),
-    [
-        pytest.param(("--schedule", "20,20,20,20,20"), signal.SIGINT, id="replay"),
-        pytest.param(("--count", "500", "--concurrency", "8"), signal.SIGTERM, id="closed"),
-    ],
-)
-async def test_an_interrupted_run_leaves_reports_that_add_up(
-    photos: Path, tmp_path: Path, mode: tuple[str, ...], sent_signal: signal.Signals
+async def test_an_interrupted_replay_leaves_reports_that_add_up(
+    photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     ended, arrived = await interrupted(
-        *mode, "--images", photos, "--out", out, "--no-self-check",
-        after=10, sent_signal=sent_signal,
-    )  # fmt: skip
+        *("--schedule", "20,20,20,20,20", "--images", photos, "--out", out, "--no-self-check"),
+        after=10,
+    )
     assert ended.code == ExitCode.INTERRUPTED, ended.err
     assert "Traceback" not in ended.err
-    assert "interrupted" in ended.out.lower()
+    assert "Load test interrupted" in ended.out
     run = read_raw(out / RAW_FILE)
     assert_adds_up(run, arrived=arrived)
-    report = json.loads((out / "report.json").read_text())
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["interrupted"] is True
     assert report["counts"]["sent"] == run.uploads
+
+
+async def test_a_terminated_closed_loop_adds_up(photos: Path) -> None:
+    ended, arrived = await interrupted(
+        *("--count", "500", "--concurrency", "8", "--images", photos, "--no-self-check"),
+        after=10,
+        sent_signal=signal.SIGTERM,
+    )
+    assert ended.code == ExitCode.INTERRUPTED, ended.err
+    assert "Traceback" not in ended.err
+    assert "Load test interrupted" in ended.out
+    found = re.search(r"sent +(\d+) = (\d+) ok .* (\d+) abandoned", ended.out)
+    assert found is not None
+    sent, ok, abandoned = map(int, found.groups())
+    assert sent == ok + abandoned
+    assert ok > 0
+    assert abandoned > 0
+    assert sent - 1 <= arrived <= sent
 
 
 async def test_an_interruption_before_the_first_image_is_told(photos: Path, tmp_path: Path) -> None:
