@@ -6,6 +6,9 @@ from pathlib import Path
 
 from load_tester.errors import ExitCode
 from tests.load_tester.cli.running_script import script
+from tests.load_tester.cli.whole_run import run_whole
+from tests.load_tester.mock_service.process import running_mock
+from tests.load_tester.mock_service.script import Script
 from tests.load_tester.scripted_service import Fate, serve
 
 QUICK = ("--no-self-check",)
@@ -51,15 +54,12 @@ async def test_wrong_answers_end_with_4(photos: Path) -> None:
     assert "1 x wrong:result_of_another_request" in ended.out
 
 
-async def test_the_generator_is_measured_before_the_run(photos: Path, tmp_path: Path) -> None:
-    async with serve() as service:
-        ended = await script(
-            *("--url", service.url, "--images", photos, "--schedule", "1", "--out", tmp_path)
-        )
-        assert len(service.submissions) == 1
-    assert "Measuring what this load tester can do at most" in ended.err
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report["generator"]["ceiling"]["cycles_per_s"] > 1
+def test_the_generator_is_measured_before_the_run(photos: Path) -> None:
+    with running_mock(Script(service_s=0.01)) as mock:
+        run = run_whole("--url", mock.url, "--images", photos, "--schedule", "1")
+        assert len(mock.tell().jobs) == 1
+    assert run.ceiling is not None
+    assert run.ceiling.cycles_per_s > 1
 
 
 async def test_a_table_of_labels_that_cannot_be_read_costs_only_the_accuracy(photos: Path) -> None:
