@@ -18,7 +18,9 @@ usage: ./setup.sh VERB [ARGUMENTS]
             (an hour), --seed N repeats what failed; -s shows what was measured
   check     ruff, mypy (strict) and import-linter
   fix       let ruff format the code and repair what it can
+  manifests render k8s/dispatcher.yaml and the others from their sources; needs kubectl
   bench     measure accuracy, throughput, cache, memory; arguments go to the benchmark
+  lock      pin anew what the container images install, as requirements.txt says; arguments go to pip
 TEXT
 }
 
@@ -82,7 +84,9 @@ case "$verb" in
     test)    install; say "pytest"; exec "$PY" -m pytest "$@" ;;
     check)   install; check ;;
     fix)     install; fix ;;
+    manifests) install; exec "$PY" -m tests.k8s.rendering ;;
     bench)   install; exec "$PY" -m benchmarks "$@" ;;
+    lock)    install; exec "$PY" .ci/lock_images.py "$@" ;;
     help|-h|--help) usage ;;
     *)       usage >&2; die "unknown verb: $verb" ;;
 esac

@@ -6,11 +6,11 @@
     ├── 400  MalformedMultipartError, UnknownFieldError, DuplicateFieldError, IncompleteBodyError,
     │        BadRequestError
     ├── 401  UnauthorizedError
-    ├── 403  ForbiddenError
+    ├── 403  ForbiddenError, ChangesOffError
     ├── 404  NotFoundError, UnknownPipelineError
     ├── 408  RequestTimeoutError
     ├── 409  PipelineProtectedError, TooManyPipelinesError, TooManyReplicasError, AlreadyEndedError,
-    │        NotFailedError
+    │        NotFailedError, ClusterConflictError, ClusterQuotaError
     ├── 410  GoneError, ImageGoneError
     ├── 413  PayloadTooLargeError, TooManyPartsError, FieldTooLargeError
     ├── 414  UriTooLongError
@@ -20,8 +20,9 @@
     │        TooManyFramesError, IdempotencyKeyReusedError, InvalidCallbackUrlError
     ├── 429  RateLimitedError                         with Retry-After
     ├── 431  HeadersTooLargeError
+    ├── 502  ClusterRefusedError
     └── 503  OverloadedError, NoReplicaError, DrainingError   with Retry-After
-             StorageFullError
+             StorageFullError, ClusterUnavailableError
     StartupError                     the service cannot start; one line for a person
 
 What can go wrong with one attempt at a replica is in ``pools/errors``.
@@ -287,6 +288,36 @@ class StorageFullError(RequestError):
     """What has to be kept could not be written; nothing of the request is."""
 
     status, code, title = 503, "storage_full", "The storage takes no more"
+
+
+class ChangesOffError(RequestError):
+    """Pipelines are not made, changed or deleted through this service."""
+
+    status, code, title = 403, "pipeline_changes_off", "Pipelines cannot be changed here"
+
+
+class ClusterConflictError(RequestError):
+    """The cluster has something else of that name, or it was changed meanwhile."""
+
+    status, code, title = 409, "cluster_conflict", "The cluster says that this conflicts"
+
+
+class ClusterQuotaError(RequestError):
+    """The cluster's quota or policy does not permit this."""
+
+    status, code, title = 409, "cluster_quota_exceeded", "The cluster does not permit as much"
+
+
+class ClusterRefusedError(RequestError):
+    """The cluster refused what was asked of it, and the detail says why; nothing of it is left."""
+
+    status, code, title = 502, "cluster_refused", "The cluster refused"
+
+
+class ClusterUnavailableError(RequestError):
+    """The cluster does not answer now."""
+
+    status, code, title = 503, "cluster_unavailable", "The cluster does not answer"
 
 
 class StartupError(Exception):

@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from typing import Any, Final
 
@@ -27,8 +27,10 @@ from dispatcher.app import create_app
 from dispatcher.errors import StartupError
 from dispatcher.settings import Settings
 from dispatcher.storage.directory import open_data_dir
+from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.discovery import follow_records
-from dispatcher.wiring import DEFAULT_STEP, Services, build_services
+from dispatcher.wiring import Services, build_services
+from dispatcher.wiring_topology import DEFAULT_STEP
 
 _log = logging.getLogger(__name__)
 _LISTEN_BACKLOG: Final = 2048
@@ -126,6 +128,9 @@ async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
     ):
         await resource.start()
         stack.push_async_callback(resource.close)
+    if services.cluster is not None:
+        await services.cluster.start()
+        stack.push_async_callback(services.cluster.close)
     await services.launcher.start()
     stack.push_async_callback(services.launcher.close)
     stack.push_async_callback(services.pools.close)
@@ -144,18 +149,24 @@ async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
     loops.add(services.collector.run(services.results))
     loops.add(services.monitor.run())
     loops.add(services.webhook_sender.run())
+    loops.add(services.scaling.run())
     return loops
 
 
 async def _discover(services: Services, loops: _Loops) -> None:
     """Know the pipelines before any job is run or accepted: none is failed as unknown."""
     is_known = asyncio.Event()
+
+    def note_applied(records: Sequence[StepRecord]) -> None:
+        services.scaling.take(records)
+        is_known.set()
+
     following = loops.add(
         follow_records(
             services.discovery,
             pipelines=services.pipelines,
             pools=services.pools,
-            on_applied=is_known.set,
+            on_applied=note_applied,
         )
     )
     knowing = asyncio.create_task(is_known.wait())
@@ -213,11 +224,14 @@ async def _watch_replicas(services: Services, listener: socket.socket) -> None:
     """Announce the service once it will work, then wait for as long as its replicas run."""
     host, port = listener.getsockname()[:2]
     url = f"http://{host}:{port}"
-    if services.settings.replicas:
+    if services.awaited_replicas:
         description = await _wait_ready(services)
         services.lifecycle.is_started = True
         _say(f"Conveyor is ready on {url}: {description}")
         _say(f"Try: curl -F image=@images/koala.jpg {url}/predict")
+    elif services.cluster is not None:
+        services.lifecycle.is_started = True
+        _say(f"Conveyor is ready on {url}: {await services.launcher.wait_ready()}")
     else:
         services.lifecycle.is_started = True
         _say(f"Conveyor is ready on {url}: without a default pipeline")
@@ -226,7 +240,7 @@ async def _watch_replicas(services: Services, listener: socket.socket) -> None:
 
 async def _wait_ready(services: Services) -> str:
     """Wait for the default pipeline; return what runs, for people."""
-    replicas, model = services.settings.replicas, services.settings.model
+    replicas, model = services.awaited_replicas, services.settings.model
     _say(f"Starting {replicas} x {model}; the first start converts the model")
     description = await services.launcher.wait_ready()
     await services.pools.wait_all_ready(str(DEFAULT_STEP), replicas)

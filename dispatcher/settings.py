@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dispatcher.errors import StartupError
@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     """Directory for records, converted models and, with a durable queue, jobs and images."""
     replicas: int = Field(default=len(os.sched_getaffinity(0)), ge=0, le=256)
     """Replicas of the default pipeline's step, as many as cores unless told; 0 does without it."""
+    max_replicas: int | None = Field(default=None, ge=1, le=256)
+    """Most replicas of it, which then follow its backlog; as many as replicas unless told."""
     model: str = "efficientnet_lite0"
     """Classifier of the default pipeline: efficientnet_lite0, resnet18 or any of torchvision."""
     runtime: Literal["auto", "torch", "openvino"] = "auto"
@@ -47,11 +49,29 @@ class Settings(BaseSettings):
     models_dir: Path | None = None
     """Directory of the model files that clients may name; DATA_DIR/user-models unless told."""
     max_local_replicas: int = Field(default=128, ge=0, le=4096)
-    """Most replicas of all pipelines that clients make on this machine, together."""
+    """Most replicas of all pipelines that clients make, together; in a cluster, too."""
     queue: Literal["sqlite", "memory"] = "sqlite"
     """Where accepted jobs are kept: sqlite survives crashes, memory ends with the process."""
-    topology: Literal["local"] = "local"
-    """Where replicas run: local child processes."""
+    topology: Literal["local", "kubernetes"] = "local"
+    """Where replicas run: local child processes, or pods of a Kubernetes cluster."""
+    kubeconfig: Path | None = None
+    """Cluster to use from outside; without one, the cluster that this runs in."""
+    pipeline_namespace: str = "conveyor-steps"
+    """Namespace of the steps' ConfigMaps, Deployments and Services in a cluster."""
+    step_image: str = "conveyor-step:0.1.0"
+    """Container image of the replicas of pipelines that clients make in a cluster."""
+    step_node_port: bool = True
+    """Whether the first step of a pipeline that a client makes gets a NodePort in a cluster."""
+    step_gpu_limit: int = Field(default=0, ge=0, le=64)
+    """Most GPUs that clients may ask for each replica in a cluster."""
+    step_volumes: str = ""
+    """Folders of the host that clients may ask for in a cluster: cuda, lib, jetson-inference."""
+    pod_cidrs: str = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7"
+    """Networks in which a cluster's pods have their addresses; images go nowhere else."""
+    allow_pipeline_changes: bool = True
+    """Whether clients may make, change and delete pipelines; off needs fewer rights."""
+    autoscale: bool = True
+    """Whether steps with a range of replicas follow their backlog; off leaves it to others."""
     queue_capacity: int = Field(default=200, ge=1, le=1_000_000)
     """Most jobs that wait; one more is refused with 503."""
     queue_capacity_bytes: int = Field(default=2 * 1024**3, ge=1)
@@ -94,6 +114,15 @@ class Settings(BaseSettings):
     """How many ended jobs can be read; the oldest go first."""
     drain_timeout_s: float = Field(default=30.0, ge=0)
     """How long accepted work may take after SIGTERM, in seconds."""
+
+    @field_validator("max_replicas")
+    @classmethod
+    def _check_range(cls, most: int | None, info: ValidationInfo) -> int | None:
+        """Refuse a range of replicas that is none."""
+        fewest = info.data.get("replicas")
+        if most is not None and fewest is not None and most < fewest:
+            raise ValueError(f"must not be less than --replicas, {fewest}")
+        return most
 
 
 def load_settings(argv: Sequence[str]) -> Settings:

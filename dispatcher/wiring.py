@@ -3,7 +3,6 @@
 import asyncio
 import random
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from dispatcher.api.asgi import encode_json
@@ -31,8 +30,6 @@ from dispatcher.intake.coalescing import Coalescing
 from dispatcher.intake.endings import Endings
 from dispatcher.intake.recovery import Recovery
 from dispatcher.intake.submission import Intake
-from dispatcher.pipelines.model import StepKey
-from dispatcher.pipelines.operations import DEFAULT_PIPELINE, OPERATIONS_PIPELINE
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.client import ReplicaClient
 from dispatcher.pools.directory import PoolDirectory
@@ -50,16 +47,10 @@ from dispatcher.storage.writer import Writer
 from dispatcher.telemetry.figures import Figures
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.topology.admin import PipelineAdmin
-from dispatcher.topology.base import Discovery, Launcher
-from dispatcher.topology.configmap import StepRecord
-from dispatcher.topology.environment import LocalLimits
-from dispatcher.topology.local import LocalLauncher
-from dispatcher.topology.model_files import ModelFiles
-from dispatcher.topology.records import RecordDirectory
+from dispatcher.topology.base import Connection, Discovery, Launcher
+from dispatcher.topology.scaling_loop import ScalingLoop
+from dispatcher.wiring_topology import build_topology
 
-DEFAULT_STEP: Final = StepKey(DEFAULT_PIPELINE, "0")
-"""Its pool makes the service ready."""
-_RECORDS_FOLDER: Final = "topology"
 _BLOBS_FOLDER: Final = "blobs"
 _PASSING_BLOBS_FOLDER: Final = "passing-blobs"
 """Emptied at each start; of the memory queue alone, so that trying it costs nobody a job."""
@@ -117,7 +108,12 @@ class Services:
     webhook_sender: WebhookSender
     discovery: Discovery
     launcher: Launcher
+    cluster: Connection | None
+    """What both of them speak with; None on one machine."""
+    awaited_replicas: int
+    """Replicas of the default pipeline that have to be ready before the service is."""
     admin: PipelineAdmin
+    scaling: ScalingLoop
 
 
 def build_services(settings: Settings) -> Services:
@@ -194,25 +190,16 @@ def build_services(settings: Settings) -> Services:
         is_wanted_by_others=coalescing.claim,
         on_ended=endings.settle,
     )
-    records = RecordDirectory(settings.data_dir / _RECORDS_FOLDER)
-    launcher = LocalLauncher(
-        [*default_records(settings), *operations_records(settings)],
-        records=records,
-        client=client,
-        limits=LocalLimits(
-            model_cache_dir=(settings.data_dir / "models").resolve(),
-            records_dir=(settings.data_dir / _RECORDS_FOLDER).resolve(),
-            max_batch_size=settings.max_batch_size,
-        ),
-    )
+    topology = build_topology(settings, client=client, metrics=metrics)
     admin = PipelineAdmin(
-        launcher,
+        topology.launcher,
         store=pipelines,
-        model_files=ModelFiles(settings.models_dir or settings.data_dir / "user-models"),
+        model_files=topology.model_files,
         max_replicas=settings.max_local_replicas,
         drain_timeout_s=settings.drain_timeout_s,
         is_draining=lambda: lifecycle.is_draining,
         is_idle=lambda pipeline_id: not queue.pending(pipeline_id),
+        may_change=settings.allow_pipeline_changes,
     )
     webhooks = WebhookClient(
         load_signer=lambda: load_signer(settings.webhook_secret_file, data_dir=settings.data_dir),
@@ -259,9 +246,20 @@ def build_services(settings: Settings) -> Services:
             metrics=metrics,
             jitter=random.Random(),
         ),
-        discovery=records,
-        launcher=launcher,
+        discovery=topology.discovery,
+        launcher=topology.launcher,
+        cluster=topology.cluster,
+        awaited_replicas=topology.awaited_replicas,
         admin=admin,
+        scaling=ScalingLoop(
+            admin.scale,
+            queue=queue,
+            pipelines=pipelines,
+            pools=pools,
+            figures=figures,
+            metrics=metrics,
+            is_acting=settings.autoscale and topology.may_be_scaled,
+        ),
     )
 
 
@@ -308,37 +306,3 @@ def _durable_stores(settings: Settings, outbox: Outbox) -> Stores:
     )
     queue = SqliteJobQueue(writer, capacity=settings.queue_capacity)
     return Stores(queue, results, blobs, collector, writer)
-
-
-def default_records(settings: Settings) -> list[StepRecord]:
-    """Return the record of the pipeline that runs without being asked for; none when it is off."""
-    params: dict[str, object] = {
-        "model": settings.model,
-        "runtime": settings.runtime,
-        "precision": settings.precision,
-    }
-    if settings.weights is not None:
-        params["weights"] = _absolute(settings.weights)
-    record = StepRecord(
-        key=DEFAULT_STEP,
-        type="classifier",
-        steps=({"id": 0, "type": "classifier", "params": params, "next_step": None},),
-        replicas=settings.replicas,
-    )
-    return [record] if record.replicas else []
-
-
-def operations_records(settings: Settings) -> list[StepRecord]:
-    """Return the record of the pool that runs all cheap step types; none when it is off."""
-    record = StepRecord(
-        key=StepKey(OPERATIONS_PIPELINE, "0"),
-        type="operations",
-        steps=({"id": 0, "type": "operations", "params": {}, "next_step": None},),
-        replicas=settings.operation_replicas,
-    )
-    return [record] if record.replicas else []
-
-
-def _absolute(weights: str) -> str:
-    """Return a path that replicas find from their own working folder; keep the keywords."""
-    return weights if weights in ("DEFAULT", "random") else str(Path(weights).resolve())

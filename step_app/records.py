@@ -1,6 +1,8 @@
 """Which other steps of a pipeline are active, and where: from their records.
 
-A record is a ConfigMap; on one machine it is a YAML file of the same text.
+A record is a ConfigMap; on one machine it is a YAML file of the same text. In a cluster a pod sees
+the ConfigMaps of its own pipeline as a volume: a file then holds the data alone, and says which
+Service leads to the replicas.
 """
 
 import logging
@@ -90,11 +92,15 @@ class RecordFiles:
         """Return what a record says; None for one of another pipeline."""
         try:
             document = yaml.safe_load(text)
-            labels: Mapping[str, Any] = document["metadata"]["labels"]
-            if any(labels.get(name) != value for name, value in self._labels.items()):
+            if "metadata" in document:
+                labels: Mapping[str, Any] = document["metadata"]["labels"]
+                if any(labels.get(name) != value for name, value in self._labels.items()):
+                    return None
+                document = yaml.safe_load(document["data"]["PIPELINE_CONFIG"])
+            config: Mapping[str, Any] = document
+            if str(config["pipeline_id"]) != self._labels["pipeline_id"]:
                 return None
-            config = yaml.safe_load(document["data"]["PIPELINE_CONFIG"])
-            urls = [str(url).rstrip("/") for url in config.get("endpoints") or ()]
+            urls = _urls_of(config)
             if not all(urlsplit(url).scheme in ("http", "https") for url in urls):
                 return None
             documents = [{**step, "id": str(step["id"])} for step in config["steps"]]
@@ -102,3 +108,9 @@ class RecordFiles:
         except _MALFORMED:
             _log.warning("a record cannot be read and is not used")
             return None
+
+
+def _urls_of(config: Mapping[str, Any]) -> list[str]:
+    """Return where a step answers: its replicas, or the Service in front of them."""
+    urls = config.get("endpoints") or [config.get("service") or ""]
+    return [str(url).rstrip("/") for url in urls if url]

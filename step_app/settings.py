@@ -1,5 +1,6 @@
 """What one replica is told by its environment, and what that means."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -75,10 +76,7 @@ def parse_step_config(text: str) -> StepConfig:
     Raises:
         ConfigurationError: the text is no mapping, or its ``step_id`` names no step.
     """
-    try:
-        document = yaml.safe_load(text) or {}
-    except yaml.YAMLError as exc:
-        raise ConfigurationError("PIPELINE_CONFIG is not valid YAML") from exc
+    document = _load(text) or {}
     if not isinstance(document, dict):
         raise ConfigurationError("PIPELINE_CONFIG must be a mapping")
     if not document:
@@ -95,6 +93,18 @@ def parse_step_config(text: str) -> StepConfig:
         params=params,
         steps=[other for other in document["steps"] if isinstance(other, dict) and "id" in other],
     )
+
+
+def _load(text: str) -> Any:
+    """Read JSON as JSON: as YAML, it would mean something else here and there."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise ConfigurationError("PIPELINE_CONFIG is not valid YAML") from exc
 
 
 def _find_step(steps: object, step_id: str) -> dict[str, Any]:

@@ -98,7 +98,15 @@ _STEP: Final[Mapping[str, Any]] = {
             **_OPTIONAL_STEP_ID,
             "description": "A later step that pictures go to instead, while it is active.",
         },
-        "replicas": {**_REPLICAS, "default": 1},
+        "replicas": {**_REPLICAS, "description": "min_replicas unless given, else 1."},
+        "min_replicas": {
+            **_REPLICAS,
+            "description": "Fewest, when replicas follow the backlog; replicas unless given.",
+        },
+        "max_replicas": {
+            **_REPLICAS,
+            "description": "Most, when replicas follow the backlog; replicas unless given.",
+        },
         "steps": {
             "type": "array",
             "items": {"$ref": "#/components/schemas/PipelineStep"},
@@ -131,7 +139,12 @@ _STEP_CHANGE: Final[Mapping[str, Any]] = {
     "type": "object",
     "minProperties": 1,
     "additionalProperties": False,
-    "properties": {"replicas": _REPLICAS, "preferred_next": _OPTIONAL_STEP_ID},
+    "properties": {
+        "replicas": _REPLICAS,
+        "min_replicas": _REPLICAS,
+        "max_replicas": _REPLICAS,
+        "preferred_next": _OPTIONAL_STEP_ID,
+    },
 }
 
 REQUEST_SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {

@@ -186,6 +186,7 @@ class Admission:
         except (NoReplicaError, OverloadedError, RateLimitedError) as exc:
             if isinstance(exc, OverloadedError):
                 self._standing.note_refused(lane, now=now)
+                self._figures.note_turned_away(lane, jobs=len(jobs))
             exc.retry_after_s = self.retry_after_s()
             raise
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from dispatcher.errors import InvalidPipelineError
+from dispatcher.pipelines.replica_range import ReplicaRange, read_replicas
 from dispatcher.pipelines.step_fields import (
     MAX_GPUS,
-    MAX_REPLICAS,
     read_integer,
     read_mapping,
     read_name,
@@ -31,8 +31,8 @@ MAX_DEPTH: Final = 2 * MAX_STEPS + 8
 _PIPELINE_KEYS: Final = frozenset({"name", "steps"})
 _STEP_KEYS: Final = frozenset(
     {
-        "step_id", "type", "params", "next_step", "preferred_next", "replicas", "steps", "gpu",
-        "volumes", "resources",
+        "step_id", "type", "params", "next_step", "preferred_next", "replicas", "min_replicas",
+        "max_replicas", "steps", "gpu", "volumes", "resources",
     }
 )  # fmt: skip
 
@@ -55,12 +55,19 @@ class StepSpec:
     preferred_next: str | None = None
     """Id of a later step that pictures go to instead, while it is active."""
     replicas: int = 1
+    replica_range: ReplicaRange | None = None
+    """Between which bounds they follow the load; None when they do not."""
     gpu: int = 0
     """GPUs of each replica's pod; acts in a cluster."""
     volumes: tuple[str, ...] = ()
     """Folders of the host that each pod sees; acts in a cluster."""
     resources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """``requests`` and ``limits`` of each pod; acts in a cluster."""
+
+    @property
+    def most_replicas(self) -> int:
+        """As many replicas as it can come to have."""
+        return self.replicas if self.replica_range is None else self.replica_range.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +169,15 @@ def _read_step(raw: RawStep, step_id: str, *, following: str | None) -> StepSpec
     preferred = raw.get("preferred_next")
     if preferred is not None:
         preferred = read_step_id(preferred, where=f"{where}: preferred_next")
+    replicas = read_replicas(raw, where=where)
     return StepSpec(
         step_id=step_id,
         type=step_type,
         params=read_params(raw.get("params"), step_type=step_type, where=where),
         next_step=next_step,
         preferred_next=preferred,
-        replicas=read_integer(
-            raw.get("replicas", 1), low=1, high=MAX_REPLICAS, where=f"{where}: replicas"
-        ),
+        replicas=replicas.count,
+        replica_range=replicas.range if replicas.range.is_open else None,
         gpu=read_integer(raw.get("gpu", 0), low=0, high=MAX_GPUS, where=f"{where}: gpu"),
         volumes=read_volumes(raw.get("volumes", []), where=f"{where}: volumes"),
         resources=read_resources(raw.get("resources", {}), where=f"{where}: resources"),

@@ -20,6 +20,8 @@ class PoolDirectory:
         self._client = client
         self._policy = policy
         self._pools: dict[str, Pool] = {}
+        self._leaving: list[Pool] = []
+        """Of steps that are gone, with work on the road."""
         self.room = RoomSignal()
 
     def get(self, step: str) -> Pool:
@@ -33,8 +35,12 @@ class PoolDirectory:
     def apply(self, wanted: Mapping[str, Sequence[str]]) -> None:
         """Take the URLs of the replicas of every step."""
         for step in [step for step in self._pools if step not in wanted]:
-            # Items that wait there fail when their patience ends; new ones find a new pool.
-            self._pools.pop(step).set_replicas([])
+            # What is in work comes to its end; what waits there fails when its patience ends;
+            # new items find a new pool.
+            pool = self._pools.pop(step)
+            pool.set_replicas([])
+            self._leaving.append(pool)
+        self._leaving = [pool for pool in self._leaving if not pool.is_idle]
         for step, urls in wanted.items():
             self.get(step).set_replicas(urls)
         self.room.notify()
@@ -61,5 +67,5 @@ class PoolDirectory:
 
     async def close(self) -> None:
         """Give back all work."""
-        for pool in self._pools.values():
+        for pool in (*self._pools.values(), *self._leaving):
             await pool.close()

@@ -90,17 +90,25 @@ class Lane:
             self._taken_back.add(parcel)
         else:
             return False
-        self.replica.ongoing -= 1
+        self.replica.let_go(1, now=time.monotonic())
         self._on_room()
         return True
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing waits here or is on the road."""
+        return not self._waiting and not self._requests
+
+    def retire(self) -> None:
+        """Give back what waits; what is on the road may come to its end."""
+        self._give_back(NotSentError("the replica is to end"))
 
     def fail_all(self) -> None:
         """Give back everything: the oldest request as lost, the others at no cost.
 
         A replica works on its requests one after the other, so the later ones were not touched.
         """
-        while self._waiting:
-            self._fail([self._waiting.popleft()], NotSentError("the replica was ejected"))
+        self._give_back(NotSentError("the replica was ejected"))
         untouched = NotSentError("the replica was ejected before it came to this")
         error: AttemptError = ReplicaLostError("the replica was ejected while it worked")
         if self._is_oldest_settled:
@@ -119,6 +127,10 @@ class Lane:
         for call in self._calls:
             call.cancel()
         await asyncio.gather(*requests, return_exceptions=True)
+
+    def _give_back(self, error: NotSentError) -> None:
+        while self._waiting:
+            self._fail([self._waiting.popleft()], error)
 
     def _break_off(self) -> None:
         """Break off requests of which nothing is wanted; tell the replica of other items."""
@@ -159,7 +171,7 @@ class Lane:
                 break
             self._waiting.popleft()
             if not parcel.is_wanted:
-                self.replica.ongoing -= 1
+                self.replica.let_go(1, now=time.monotonic())
                 self._on_room()
                 continue
             batch.append(parcel)
@@ -266,7 +278,8 @@ class Lane:
 
     def _unload(self, batch: list[Parcel]) -> None:
         """Take note that the replica no longer has a batch on hand."""
-        self.replica.ongoing -= sum(parcel not in self._taken_back for parcel in batch)
+        on_hand = sum(parcel not in self._taken_back for parcel in batch)
+        self.replica.let_go(on_hand, now=time.monotonic())
         self._taken_back.difference_update(batch)
 
 

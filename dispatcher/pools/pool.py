@@ -50,6 +50,10 @@ class Pool:
         self._policy = policy
         self._on_room = on_room
         self._lanes: dict[str, Lane] = {}
+        self._leaving: list[Lane] = []
+        """To replicas that get no more work and have not answered all of what they had."""
+        self._left_busy_s = 0.0
+        """How long replicas were busy that have left, all together."""
         self._waiting: deque[_Waiting] = deque()
         self._ready_at = time.monotonic()
         """When a replica was ready last, if none is now."""
@@ -66,7 +70,23 @@ class Pool:
 
     def starved_s(self, *, now: float) -> float:
         """Return for how long no replica has been ready; 0 while one is."""
-        return 0.0 if self._count_ready() else max(0.0, now - self._ready_at)
+        return 0.0 if self.ready else max(0.0, now - self._ready_at)
+
+    @property
+    def ready(self) -> int:
+        """Return how many replicas are ready."""
+        return sum(replica.is_ready for replica in self.replicas)
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing waits here and no replica has anything on hand."""
+        lanes = (*self._lanes.values(), *self._leaving)
+        return not self._waiting and all(lane.is_idle for lane in lanes)
+
+    def busy_s(self, *, now: float) -> float:
+        """Return how long its replicas have had work on hand, all of them together."""
+        lanes = (*self._lanes.values(), *self._leaving)
+        return self._left_busy_s + sum(lane.replica.busy_s(now=now) for lane in lanes)
 
     async def process(
         self,
@@ -113,12 +133,18 @@ class Pool:
                 timer.cancel()
 
     def set_replicas(self, urls: Iterable[str]) -> None:
-        """Take the set of replicas that should exist; the others give back their work."""
+        """Take the set of replicas that should exist.
+
+        The others get nothing more and may finish what they have begun: whoever ends a replica
+        lets it do so, and one that has ended already breaks its connections.
+        """
         wanted = list(dict.fromkeys(urls))
-        if self._count_ready():
+        if self.ready:
             self._ready_at = time.monotonic()
         for url in [url for url in self._lanes if url not in wanted]:
-            self._lanes.pop(url).fail_all()
+            lane = self._lanes.pop(url)
+            self._leaving.append(lane)
+            lane.retire()
         for url in wanted:
             if url not in self._lanes:
                 self._lanes[url] = Lane(
@@ -134,7 +160,7 @@ class Pool:
         """Take the outcome of a probe: readmit a well replica, eject one that keeps silent."""
         if report is not None:
             replica.failed_probes = 0
-            now, ready = time.monotonic(), self._count_ready()
+            now, ready = time.monotonic(), self.ready
             if may_readmit(replica, self._policy, now=now, ready=ready, known=len(self._lanes)):
                 readmit(
                     replica,
@@ -159,12 +185,13 @@ class Pool:
         """Give back everything that waits or is on the road."""
         while self._waiting:
             self._waiting.popleft().parcel.fail(NotSentError("the pool is closed"))
-        for lane in self._lanes.values():
+        for lane in (*self._lanes.values(), *self._leaving):
             await lane.close()
 
     def _dispatch(self) -> None:
         """Give away what waits, in order; one that avoids the free replicas lets others pass."""
         now = time.monotonic()
+        self._see_off(now=now)
         for waiting in list(self._waiting):
             if not waiting.parcel.answer.done():
                 replica = choose_replica(
@@ -179,6 +206,12 @@ class Pool:
             self._waiting.remove(waiting)
         self._on_room()
 
+    def _see_off(self, *, now: float) -> None:
+        """Forget replicas that have answered all of what they had when they left."""
+        gone = [lane for lane in self._leaving if lane.is_idle]
+        self._left_busy_s += sum(lane.replica.busy_s(now=now) for lane in gone)
+        self._leaving = [lane for lane in self._leaving if lane not in gone]
+
     def _give_up(self, waiting: _Waiting) -> None:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
@@ -190,18 +223,18 @@ class Pool:
             self._waiting.remove(waiting)
             self._on_room()
             return
-        for lane in self._lanes.values():
+        for lane in (*self._lanes.values(), *self._leaving):
             if lane.take_back(waiting.parcel):
                 return
 
     def _handle_failure(self, lane: Lane, failure: FailureKind) -> None:
-        if lane.replica.is_ready and should_eject(
-            lane.replica, self._policy, failure=failure, ready=self._count_ready()
+        if lane in self._leaving:
+            if failure in (FailureKind.GONE, FailureKind.SILENT):
+                lane.fail_all()
+        elif lane.replica.is_ready and should_eject(
+            lane.replica, self._policy, failure=failure, ready=self.ready
         ):
             self._eject(lane, failure)
-
-    def _count_ready(self) -> int:
-        return sum(replica.is_ready for replica in self.replicas)
 
     def _eject(self, lane: Lane, failure: FailureKind) -> None:
         duration_s = ejection_s(lane.replica, self._policy, failure=failure)

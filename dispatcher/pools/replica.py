@@ -43,6 +43,10 @@ class Replica:
     first since."""
     passed_over: int = 0
     """Items that others of its pool got since it got one."""
+    _busy_before_s: float = 0.0
+    """How long it has had items on hand, until the present stretch of it."""
+    _busy_since: float = 0.0
+    """Monotonic time at which that began."""
     consecutive_failures: int = 0
     """Failed attempts since the last good one."""
     failed_probes: int = 0
@@ -78,8 +82,20 @@ class Replica:
     def take_on(self, *, now: float) -> None:
         """Note an item that is given to it."""
         if not self.ongoing:
-            self.owes_since = now
+            self.owes_since = self._busy_since = now
         self.ongoing += 1
+
+    def let_go(self, items: int, *, now: float) -> None:
+        """Note items that it no longer has on hand."""
+        if not items:
+            return
+        self.ongoing -= items
+        if not self.ongoing:
+            self._busy_before_s += now - self._busy_since
+
+    def busy_s(self, *, now: float) -> float:
+        """Return how long it has had items on hand, all in all."""
+        return self._busy_before_s + (now - self._busy_since if self.ongoing else 0.0)
 
     def expected_pace_s(self, *, now: float) -> float | None:
         """Return how long one more item is likely to take; None when nothing is known.

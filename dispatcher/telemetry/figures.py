@@ -4,7 +4,7 @@ Every event is noted once and feeds both, so that they cannot disagree.
 """
 
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -53,6 +53,8 @@ class Figures:
         self._ended_rate = RateMeter()
         self._drain = DrainMeter()
         self._drain_by_lane: defaultdict[str, DrainMeter] = defaultdict(DrainMeter)
+        self._drained: Counter[str] = Counter()
+        self._turned_away: Counter[str] = Counter()
         self._stalled: frozenset[str] = frozenset()
         """Lanes in which jobs wait for a replica to be ready."""
         self._processing_s = 0.0
@@ -96,6 +98,14 @@ class Figures:
         if not job.coalesced:
             self._metrics.processed.inc()
 
+    def note_turned_away(self, lane: str, *, jobs: int) -> None:
+        """Note jobs of a lane that were refused because too much waits."""
+        self._turned_away[lane] += jobs
+
+    def turned_away(self, lane: str) -> int:
+        """Return how many jobs of a lane were."""
+        return self._turned_away[lane]
+
     def note_queued(self, jobs: int, *, depth: int) -> None:
         """Note jobs that were put into the queue, and how many wait with them."""
         self.peak_depth = max(self.peak_depth, depth)
@@ -119,6 +129,11 @@ class Figures:
         now = time.monotonic()
         self._drain.add(now)
         self._drain_by_lane[lane].add(now)
+        self._drained[lane] += 1
+
+    def drained(self, lane: str) -> int:
+        """Return how many jobs of a lane were taken off the queue and worked on to their end."""
+        return self._drained[lane]
 
     def drain_rate(self, lane: str | None = None) -> float:
         """Return how many jobs per second leave the queue while some wait; 0 when not known.

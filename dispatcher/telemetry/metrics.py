@@ -1,6 +1,6 @@
 """The dispatcher's Prometheus metrics, under the names of the wire contract."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -59,6 +59,36 @@ class Metrics:
             "dispatcher_replica_ongoing_requests", "Items that replicas have on hand.", "step"
         )
         self._replicas = self._gauge("dispatcher_replicas", "Replicas by state.", "step", "state")
+        self._backlog = self._gauge(
+            "dispatcher_backlog_seconds",
+            "How long a step's ready replicas have to work on what waits or is in work.",
+            "step",
+        )
+        self._desired_replicas = self._gauge(
+            "dispatcher_autoscaler_desired_replicas",
+            "Replicas that a step with a range of them needs, by its backlog.",
+            "step",
+        )
+        self._discovery_age = self._gauge(
+            "dispatcher_discovery_age_seconds",
+            "Time since the cluster last said what exists; above 60 it cannot be seen.",
+        )
+        self._discovery_rejected = self._gauge(
+            "dispatcher_discovery_rejected_records", "Records that are not used as they are now."
+        )
+
+    def watch_discovery(self, *, age_s: Callable[[], float], rejected: Callable[[], float]) -> None:
+        """Read these whenever metrics are; without a cluster both stay 0."""
+        self._discovery_age.set_function(age_s)
+        self._discovery_rejected.set_function(rejected)
+
+    def show_backlogs(self, seconds: Mapping[str, float]) -> None:
+        """Show the backlog of each step from now on, by step; of the others none."""
+        _replace(self._backlog, seconds)
+
+    def show_desired_replicas(self, replicas: Mapping[str, int]) -> None:
+        """Show how many replicas are needed from now on, by step; of the others nothing."""
+        _replace(self._desired_replicas, replicas)
 
     def render(
         self,
@@ -87,3 +117,9 @@ class Metrics:
 
     def _histogram(self, name: str, text: str) -> Histogram:
         return Histogram(name, text, buckets=_SECONDS, registry=self._registry)
+
+
+def _replace(gauge: Gauge, values: Mapping[str, float]) -> None:
+    gauge.clear()
+    for step, value in values.items():
+        gauge.labels(step).set(value)

@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from typing import Final
 
 from dispatcher.errors import (
+    ChangesOffError,
     DrainingError,
     PipelineProtectedError,
     StorageFullError,
     UnknownPipelineError,
 )
-from dispatcher.pipelines.changes import read_change
+from dispatcher.pipelines.changes import StepChange, read_change
 from dispatcher.pipelines.flattening import flatten
+from dispatcher.pipelines.replica_range import ReplicaRange, Replicas
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.topology.base import Launcher
 from dispatcher.topology.blueprint import is_made_by_client, new_pipeline_id, records_of
@@ -38,6 +40,7 @@ from step_app.contract.routes import active_route
 _log = logging.getLogger(__name__)
 
 _POLL_S: Final = 0.02
+_ASK_EVERY_S: Final = 0.5
 _SEEN_WITHIN_S: Final = 5.0
 """Within which every discovery promises to see a change."""
 
@@ -63,6 +66,7 @@ class PipelineAdmin:
         drain_timeout_s: float,
         is_draining: Callable[[], bool],
         is_idle: Callable[[str], bool],
+        may_change: bool = True,
     ) -> None:
         """Stand before a launcher.
 
@@ -74,6 +78,7 @@ class PipelineAdmin:
             drain_timeout_s: how long a pipeline that is deleted may finish its work, in seconds.
             is_draining: whether the service is about to end.
             is_idle: whether no job of a pipeline waits or is in work, by pipeline id.
+            may_change: whether clients may change anything at all.
         """
         self._launcher = launcher
         self._store = store
@@ -82,6 +87,7 @@ class PipelineAdmin:
         self._drain_timeout_s = drain_timeout_s
         self._is_draining = is_draining
         self._is_idle = is_idle
+        self._may_change = may_change
         self._lock = asyncio.Lock()
         """Held while something is checked and then done, so that both see the same."""
         self._deleting: set[str] = set()
@@ -110,7 +116,7 @@ class PipelineAdmin:
             existing = await self._launcher.pipelines()
             check_name(spec.name, taken=self._names(existing))
             check_pipelines(existing)
-            wanted = sum(step.replicas for step in spec.steps)
+            wanted = sum(step.most_replicas for step in spec.steps)
             check_replicas(existing, more=wanted, limit=self._max_replicas)
             pipeline_id = new_pipeline_id()
             records = records_of(spec, pipeline_id=pipeline_id, created_at=_now())
@@ -133,9 +139,12 @@ class PipelineAdmin:
             pipeline = self._find_open(id_or_name, existing)
             step = find_step(pipeline, step_id)
             order = [other.step_id for other in pipeline.steps]
-            change = read_change(document, step_id=step_id, order=order)
+            now = Replicas(step.replicas.desired, _bounds(step))
+            change = read_change(document, step_id=step_id, order=order, now=now)
             if change.replicas is not None and is_made_by_client(pipeline.pipeline_id):
-                more = change.replicas - step.replicas.desired
+                bounds = change.replica_range
+                most = change.replicas if bounds is None else bounds.max
+                more = most - step.replicas.max
                 check_replicas(existing, more=more, limit=self._max_replicas)
             try:
                 await self._launcher.change(pipeline.pipeline_id, step_id, change)
@@ -143,6 +152,23 @@ class PipelineAdmin:
                 raise StorageFullError("The step's record could not be written.") from exc
         pipeline = await self._until_seen(pipeline.pipeline_id)
         return find_step(self._presented(pipeline), step_id)
+
+    async def scale(self, pipeline_id: str, step_id: str, replicas: int) -> None:
+        """Let a step follow its load: what clients want meanwhile, or have forbidden, goes before.
+
+        Raises:
+            RequestError: it could not be changed.
+            OSError: likewise.
+        """
+        async with self._lock:
+            found = [p for p in await self._launcher.pipelines() if p.pipeline_id == pipeline_id]
+            step = found[0].step(step_id) if found else None
+            if step is None or pipeline_id in self._deleting or self._is_draining():
+                return
+            replicas = _bounds(step).clamp(replicas)
+            if replicas != step.replicas.desired:
+                change = StepChange(replicas=replicas)
+                await self._launcher.change(pipeline_id, step_id, change)
 
     async def delete(self, id_or_name: str) -> Changed:
         """Delete a pipeline: it takes no new work, finishes what it has, and leaves nothing.
@@ -170,6 +196,8 @@ class PipelineAdmin:
         return Changed(pipeline=self._presented(pipeline), objects=objects)
 
     def _check_open(self) -> None:
+        if not self._may_change:
+            raise ChangesOffError
         if self._is_draining():
             raise DrainingError(retry_after_s=1)
 
@@ -201,7 +229,10 @@ class PipelineAdmin:
             is_leaving = pipeline_id in self._deleting
             if is_leaving or self._is_seen(pipeline) or time.monotonic() >= ends_at:
                 return pipeline
-            await asyncio.sleep(_POLL_S)
+            # A launcher may have to ask others far away: it is not asked at every look.
+            ask_at = time.monotonic() + _ASK_EVERY_S
+            while not self._is_seen(pipeline) and time.monotonic() < ask_at:  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_S)
 
     def _is_seen(self, pipeline: PipelineStatus) -> bool:
         steps = [
@@ -218,6 +249,10 @@ class PipelineAdmin:
         if pipeline.pipeline_id in self._deleting:
             pipeline = replace(pipeline, state=TopologyState.DELETING)
         return self._model_files.conceal(pipeline)
+
+
+def _bounds(step: StepStatus) -> ReplicaRange:
+    return ReplicaRange(step.replicas.min, step.replicas.max)
 
 
 def _now() -> str:

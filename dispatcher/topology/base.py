@@ -1,10 +1,12 @@
 """What discovery and a launcher promise."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from dispatcher.pipelines.changes import StepChange
 from dispatcher.topology.configmap import StepRecord
+from dispatcher.topology.model_files import ModelFiles
 from dispatcher.topology.status import PipelineStatus, TopologyObject
 
 
@@ -86,3 +88,35 @@ class Launcher(Protocol):
     async def close(self) -> None:
         """End every replica and remove the records of what is built in."""
         ...
+
+
+class Connection(Protocol):
+    """A way to somewhere else, opened before it is used and closed after all else."""
+
+    async def start(self) -> None:
+        """Open it.
+
+        Raises:
+            StartupError: it cannot be opened.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What finds replicas and what makes them run."""
+
+    discovery: Discovery
+    launcher: Launcher
+    model_files: ModelFiles
+    """Which files clients may have replicas read."""
+    awaited_replicas: int
+    """Replicas of the default pipeline that have to be ready before the service is."""
+    cluster: Connection | None = None
+    """What both of them speak with; None on one machine."""
+    may_be_scaled: bool = True
+    """Whether this service has the right to change how many replicas a step has."""

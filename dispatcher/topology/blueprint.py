@@ -3,10 +3,13 @@
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
+from dispatcher.pipelines.changes import StepChange
 from dispatcher.pipelines.flattening import PipelineSpec
 from dispatcher.pipelines.model import StepKey
+from dispatcher.pipelines.replica_range import ReplicaRange
 from dispatcher.topology.configmap import StepRecord
 
 _MADE_BY_CLIENT: Final = re.compile("pipeline-[0-9a-f]{8}")
@@ -33,6 +36,7 @@ def records_of(spec: PipelineSpec, *, pipeline_id: str, created_at: str) -> list
             type=step.type,
             steps=documents,
             replicas=step.replicas,
+            replica_range=step.replica_range,
             pipeline_name=spec.name,
             created_at=created_at,
             gpu=step.gpu,
@@ -49,6 +53,27 @@ def rerouted(steps: StepDocuments, step_id: str, preferred_next: str | None) -> 
         {**step, "preferred_next": preferred_next} if str(step["id"]) == step_id else step
         for step in steps
     )
+
+
+def scaled(record: StepRecord, change: StepChange) -> StepRecord:
+    """Return a record with as many replicas, and with the bounds, that a change asks for."""
+    bounds = change.replica_range or record.replica_range
+    return replace(
+        record,
+        replicas=record.replicas if change.replicas is None else change.replicas,
+        replica_range=bounds if bounds is not None and bounds.is_open else None,
+    )
+
+
+def bounds_of(record: StepRecord) -> ReplicaRange:
+    """Return the bounds of a step's replicas: the number itself for one that has no range."""
+    return record.replica_range or ReplicaRange(record.replicas, record.replicas)
+
+
+def in_order(records: Sequence[StepRecord]) -> list[StepRecord]:
+    """Return the records of one pipeline in the order in which pictures pass."""
+    order = {str(step["id"]): position for position, step in enumerate(records[0].steps)}
+    return sorted(records, key=lambda record: order.get(record.key.step_id, len(order)))
 
 
 def new_pipeline_id() -> str:

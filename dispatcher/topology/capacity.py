@@ -67,19 +67,20 @@ def check_pipelines(existing: Sequence[PipelineStatus]) -> None:
 def check_replicas(existing: Sequence[PipelineStatus], *, more: int, limit: int) -> None:
     """Return when there may be so many replicas more in the pipelines that clients made.
 
-    Fewer are always well, even where a lower limit came with a restart.
+    A step that follows its load counts with the most that it can come to have, so that the limit
+    is never in its way. Fewer are always well, even where a lower limit came with a restart.
 
     Raises:
         TooManyReplicasError: that would be too many.
     """
-    desired = sum(
-        step.replicas.desired
+    most = sum(
+        step.replicas.max
         for pipeline in existing
         if is_made_by_client(pipeline.pipeline_id)
         for step in pipeline.steps
     )
-    if more > 0 and desired + more > limit:
+    if more > 0 and most + more > limit:
         raise TooManyReplicasError(
-            f"There are {desired} replicas in the pipelines that were made; {more} more are too "
+            f"There are {most} replicas in the pipelines that were made; {more} more are too "
             f"many, the limit is {limit}."
         )

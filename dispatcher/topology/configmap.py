@@ -10,13 +10,14 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from dispatcher.pipelines.model import Pipeline, Stage, StepKey
+from dispatcher.pipelines.replica_range import ReplicaRange
 from step_app.contract.routes import active_route
 from step_app.contract.step_types import STEP_TYPES
 
 APP_LABEL: Final = "nn-service"
 _ID: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """A DNS label (RFC 1123), as every name made of ids must be."""
-_DATA_KEY: Final = "PIPELINE_CONFIG"
+DATA_KEY: Final = "PIPELINE_CONFIG"
 _MAX_PORT: Final = 65_535
 _MALFORMED: Final = (
     yaml.YAMLError,
@@ -47,6 +48,8 @@ class StepRecord:
     """URLs of the replicas that run; in a cluster the Service's endpoints take this place."""
     replicas: int = 1
     """How many there shall be."""
+    replica_range: ReplicaRange | None = None
+    """Between which bounds they follow the load; None when they do not."""
     model_revision: str = ""
     pipeline_name: str | None = None
     """What a client called the pipeline."""
@@ -79,13 +82,47 @@ class StepRecord:
 
 def render(record: StepRecord) -> str:
     """Return a record as a ConfigMap in YAML."""
-    config = {
+    document = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": record.name, "labels": labels_of(record)},
+        "data": {DATA_KEY: config_text(record)},
+    }
+    return yaml.safe_dump(document, sort_keys=False)
+
+
+def labels_of(record: StepRecord) -> dict[str, str]:
+    """Return the labels by which a record is found."""
+    return {
+        "app": APP_LABEL,
+        "pipeline_id": record.key.pipeline_id,
+        "step_id": record.key.step_id,
+        "step_type": record.type,
+    }
+
+
+def assignment_of(record: StepRecord) -> dict[str, Any]:
+    """Return what a replica of a step is told: which step it is, and of which pipeline."""
+    return {
         "pipeline_id": record.key.pipeline_id,
         "step_id": record.key.step_id,
         "steps": [dict(step) for step in record.steps],
-        "service": record.endpoints[0] if record.endpoints else "",
+    }
+
+
+def config_text(record: StepRecord, *, service: str | None = None) -> str:
+    """Return what a record says, in YAML.
+
+    Args:
+        record: of a step.
+        service: URL that leads to any replica; the first one's own unless told otherwise.
+    """
+    config = {
+        **assignment_of(record),
+        "service": service or next(iter(record.endpoints), ""),
         "endpoints": list(record.endpoints),
         "replicas": record.replicas,
+        **_range_keys(record.replica_range),
         "model_revision": record.model_revision,
         "name": record.pipeline_name,
         "created_at": record.created_at,
@@ -94,21 +131,7 @@ def render(record: StepRecord) -> str:
         "resources": {kind: dict(amounts) for kind, amounts in record.resources.items()},
         "ports": list(record.ports),
     }
-    document = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {
-            "name": record.name,
-            "labels": {
-                "app": APP_LABEL,
-                "pipeline_id": record.key.pipeline_id,
-                "step_id": record.key.step_id,
-                "step_type": record.type,
-            },
-        },
-        "data": {_DATA_KEY: yaml.safe_dump(config, sort_keys=False)},
-    }
-    return yaml.safe_dump(document, sort_keys=False)
+    return yaml.safe_dump(config, sort_keys=False)
 
 
 def parse(text: str) -> StepRecord:
@@ -120,13 +143,26 @@ def parse(text: str) -> StepRecord:
     try:
         document = yaml.safe_load(text)
         labels = document["metadata"]["labels"]
-        config = yaml.safe_load(document["data"][_DATA_KEY])
+        config = yaml.safe_load(document["data"][DATA_KEY])
+    except _MALFORMED as exc:
+        raise InvalidRecordError("this is no record of a step") from exc
+    return read_record(labels, config)
+
+
+def read_record(labels: Mapping[str, Any], config: Mapping[str, Any]) -> StepRecord:
+    """Return the record that a ConfigMap's labels and its data, both loaded, are.
+
+    Raises:
+        InvalidRecordError: they are not the record of a step.
+    """
+    try:
         record = StepRecord(
             key=StepKey(str(config["pipeline_id"]), str(config["step_id"])),
             type=str(labels["step_type"]),
             steps=_parse_steps(config["steps"]),
             endpoints=tuple(_check_url(url) for url in config.get("endpoints") or ()),
             replicas=int(config.get("replicas", 1)),
+            replica_range=_parse_range(config),
             model_revision=str(config.get("model_revision") or ""),
             pipeline_name=_parse_name(config.get("name")),
             created_at=str(config.get("created_at") or ""),
@@ -184,6 +220,19 @@ def _parse_steps(steps: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any],
     if len({str(step["id"]) for step in parsed}) < len(parsed):
         raise ValueError("two steps have one id")
     return parsed
+
+
+def _range_keys(bounds: ReplicaRange | None) -> dict[str, int]:
+    return {} if bounds is None else {"min_replicas": bounds.min, "max_replicas": bounds.max}
+
+
+def _parse_range(config: Mapping[str, Any]) -> ReplicaRange | None:
+    if config.get("min_replicas") is None and config.get("max_replicas") is None:
+        return None
+    low, high = int(config["min_replicas"]), int(config["max_replicas"])
+    if not 0 < low <= high:
+        raise ValueError("the bounds of its replicas are none")
+    return ReplicaRange(low, high) if low < high else None
 
 
 def _parse_name(name: object) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dispatcher.topology.configmap import StepRecord
+from dispatcher.topology.configmap import StepRecord, assignment_of
 from step_app.contract.step_types import OPERATIONS
 
 
@@ -25,14 +25,9 @@ class LocalLimits:
 
 def environment_of(record: StepRecord, limits: LocalLimits) -> Mapping[str, str]:
     """Return the environment of the replicas of a step, beside what they inherit."""
-    config = {
-        "pipeline_id": record.key.pipeline_id,
-        "step_id": record.key.step_id,
-        "steps": [dict(step) for step in record.steps],
-    }
     cores = len(os.sched_getaffinity(0))
     return {
-        "PIPELINE_CONFIG": json.dumps(config),
+        "PIPELINE_CONFIG": json.dumps(assignment_of(record)),
         "SERVICE_HOST": "127.0.0.1",
         # Replicas share the cores; more threads than cores only make them wait for each other.
         "STEP_THREADS": str(max(1, cores // record.replicas)),

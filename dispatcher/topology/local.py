@@ -9,7 +9,7 @@ from dispatcher.errors import StartupError, UnknownPipelineError
 from dispatcher.pipelines.changes import StepChange
 from dispatcher.pipelines.operations import DEFAULT_PIPELINE, OPERATIONS_PIPELINE
 from dispatcher.pools.client import ReplicaClient
-from dispatcher.topology.blueprint import is_made_by_client
+from dispatcher.topology.blueprint import in_order, is_made_by_client
 from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.environment import LocalLimits
 from dispatcher.topology.local_pipeline import LocalPipeline
@@ -123,7 +123,7 @@ class LocalLauncher:
         if change.is_rerouted:
             await pipeline.reroute(step_id, change.preferred_next)
         try:
-            step.scale(step.record.replicas if change.replicas is None else change.replicas)
+            step.scale(change)
         except OSError:
             if change.is_rerouted:
                 with contextlib.suppress(OSError):
@@ -166,7 +166,7 @@ class LocalLauncher:
             elif pipeline_id in _BUILT_IN and pipeline_id not in self._pipelines:
                 self._records.remove(record)  # its launcher was killed
         for steps in sorted(made.values(), key=lambda steps: steps[0].created_at):
-            pipeline = self._build(_in_order(steps))
+            pipeline = self._build(in_order(steps))
             self._pipelines[pipeline.id] = pipeline
         for pipeline in self._pipelines.values():
             await pipeline.write_records()
@@ -193,9 +193,3 @@ class LocalLauncher:
             return self._pipelines[pipeline_id]
         except KeyError as exc:
             raise UnknownPipelineError("There is no such pipeline.") from exc
-
-
-def _in_order(records: Sequence[StepRecord]) -> list[StepRecord]:
-    """Return the records of one pipeline in the order in which pictures pass."""
-    order = {str(step["id"]): position for position, step in enumerate(records[0].steps)}
-    return sorted(records, key=lambda record: order.get(record.key.step_id, len(order)))

@@ -16,9 +16,12 @@ _KEYWORDS: Final = frozenset({"DEFAULT", "random", "lanczos", "bicubic"})
 
 
 class ModelFiles:
-    """The directory of the model files that clients may name, by whole or by relative paths."""
+    """The directory of the model files that clients may name, by whole or by relative paths.
 
-    def __init__(self, directory: Path) -> None:
+    Without one they may name none: replicas elsewhere see no folder of this machine.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
         self._directory = directory
 
     def locate(self, spec: PipelineSpec) -> PipelineSpec:
@@ -39,6 +42,10 @@ class ModelFiles:
         if named is None:
             return step
         param, text = named
+        if self._directory is None:
+            raise InvalidPipelineError(
+                f"step {step.step_id}: params.{param}: no file can be named here."
+            )
         root = self._directory.resolve()
         try:
             path = (root / text).resolve()
@@ -55,7 +62,7 @@ class ModelFiles:
 
     def _conceal(self, step: StepStatus) -> StepStatus:
         named = _file_of(step.type, step.params)
-        if named is None:
+        if named is None or self._directory is None:
             return step
         param, path = named[0], PurePath(named[1])
         root = self._directory.resolve()

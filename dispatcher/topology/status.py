@@ -34,6 +34,10 @@ class ReplicaCounts:
     """Processes, those included that start or end."""
     ready: int
     """That take work."""
+    min: int
+    """Fewest that the load may bring them down to; ``desired`` when they do not follow it."""
+    max: int
+    """Most that the load may bring them up to; likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Entry:
     step_id: str
     url: str
     process_url: str
+    node_port: int | None = None
+    """Port of every node of the cluster that leads there, too; None when there is none."""
 
 
 @dataclass(frozen=True, slots=True)

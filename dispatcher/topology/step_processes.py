@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from dispatcher.pipelines.changes import StepChange
 from dispatcher.pools.client import ReplicaClient
-from dispatcher.topology.blueprint import StepDocuments
+from dispatcher.topology.blueprint import StepDocuments, bounds_of, scaled
 from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.environment import LocalLimits, environment_of
 from dispatcher.topology.process import ReplicaProcess
@@ -61,15 +62,16 @@ class StepProcesses:
                 task.add_done_callback(self._handle_end)
                 self._tasks[process] = task
 
-    def scale(self, replicas: int) -> None:
-        """Have so many replicas from now on; those that were refused are tried again.
+    def scale(self, change: StepChange) -> None:
+        """Have as many replicas as a change says; those that were refused are tried again.
 
         Surplus ones leave the record at once, and end when that was noticed and their work done.
 
         Raises:
             OSError: the record could not be written, and nothing has changed.
         """
-        wanted = replace(self.record, replicas=replicas)
+        wanted = scaled(self.record, change)
+        replicas = wanted.replicas
         self._records.write(wanted)
         self.record = wanted
         for number, process in enumerate(self._processes):
@@ -147,11 +149,14 @@ class StepProcesses:
 
     def status(self) -> StepStatus:
         """Return what is wanted and what runs."""
+        bounds = bounds_of(self.record)
         counts = ReplicaCounts(
             desired=self.record.replicas,
             running=sum(process.url is not None for process in self._processes)
             + sum(self._leaving.values()),
             ready=sum(process.report is not None for process in self._processes),
+            min=bounds.min,
+            max=bounds.max,
         )
         failure = self._failure()
         troubles = [process.trouble for process in self._processes if process.trouble]

@@ -13,6 +13,7 @@ DEFAULTS: dict[str, Any] = {
     "port": 8080,
     "data_dir": Path(".conveyor"),
     "replicas": os.cpu_count(),
+    "max_replicas": None,
     "model": "efficientnet_lite0",
     "runtime": "auto",
     "precision": "auto",
@@ -155,3 +156,11 @@ def test_an_unknown_flag_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         load_settings(["--colour", "red"])
     assert "--colour" in capsys.readouterr().err
+
+
+def test_a_range_of_replicas_begins_with_the_fewest() -> None:
+    for most in (2, 256):
+        settings = load_settings(["--replicas", "2", "--max-replicas", str(most)])
+        assert settings.max_replicas == most
+    with pytest.raises(StartupError, match=r"--max-replicas: .* less than --replicas, 2"):
+        load_settings(["--replicas", "2", "--max-replicas", "1"])

@@ -58,7 +58,7 @@ class Topology:
         """Have so many replicas of the first step, and wait until there are."""
         path = f"/pipeline/{name}/steps/0"
         self.client.patch(path, json={"replicas": replicas}).raise_for_status()
-        counts = {"desired": replicas, "running": replicas, "ready": replicas}
+        counts = dict.fromkeys(("desired", "running", "ready", "min", "max"), replicas)
         wait_until(
             lambda: self.read(name)["steps"][0]["replicas"] == counts,
             what=f"{replicas} replicas",
@@ -260,7 +260,9 @@ def test_a_step_that_can_never_start_hurts_nobody_else(own: Topology) -> None:
     own.create({"name": "bad", "steps": [{"type": "classifier", "params": {"model": "no_such"}}]})
     failed = own.until("bad", "failed")
     assert "unknown model 'no_such'" in failed["steps"][0]["reason"]
-    assert failed["steps"][0]["replicas"] == {"desired": 1, "running": 0, "ready": 0}
+    assert failed["steps"][0]["replicas"] == {
+        "desired": 1, "running": 0, "ready": 0, "min": 1, "max": 1,
+    }  # fmt: skip
     assert own.client.get("/readyz").is_success
     assert own.predict("default", 1).json()["status"] == "completed"
     assert own.client.delete("/pipeline/bad").is_success

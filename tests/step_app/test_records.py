@@ -128,3 +128,44 @@ async def test_without_the_folder_no_step_is_active(tmp_path: Path) -> None:
 
 async def test_a_replica_that_runs_by_itself_knows_no_other_step() -> None:
     assert await NoRecords().active() == {}
+
+
+def data_of(step_id: Any = 0, *urls: str, service: str = "", pipeline_id: str = "p") -> str:
+    """Return what a pod sees of a record: the data alone."""
+    config = {"pipeline_id": pipeline_id, "step_id": step_id, "steps": [{"id": step_id}]}
+    return yaml.safe_dump({**config, "endpoints": list(urls), "service": service})
+
+
+async def test_a_record_may_be_its_data_alone_and_name_a_service(
+    tmp_path: Path, directory: RecordFiles
+) -> None:
+    (tmp_path / "a.yaml").write_text(data_of(0, service="http://p-step-0.steps.svc:5000"))
+    (tmp_path / "b.yaml").write_text(data_of(1, "http://10.0.0.1:5000/", service="http://b:5000"))
+    (tmp_path / "c.yaml").write_text(data_of(2))
+    (tmp_path / "d.yaml").write_text(data_of(3, service="http://d:5000", pipeline_id="other"))
+    assert await directory.active() == {
+        "0": ["http://p-step-0.steps.svc:5000"],
+        "1": ["http://10.0.0.1:5000"],
+        "2": [],
+    }
+    assert directory.steps() == [{"id": "2"}]
+
+
+async def test_a_volume_that_the_cluster_renews_is_read_anew(
+    tmp_path: Path, directory: RecordFiles
+) -> None:
+    """As a kubelet does it: files are links into a folder that is exchanged as a whole."""
+    for version in (1, 2):
+        folder = tmp_path / f"..{version}"
+        folder.mkdir()
+        (folder / "a.yaml").write_text(data_of(0, service=f"http://v{version}:5000"))
+        os.utime(folder / "a.yaml", (version, version))
+    link, record_link = tmp_path / "..data", tmp_path / "a.yaml"
+    link.symlink_to("..1")
+    record_link.symlink_to("..data/a.yaml")
+    assert await directory.active() == {"0": ["http://v1:5000"]}
+    (tmp_path / "..new").symlink_to("..2")
+    (tmp_path / "..new").rename(link)
+    assert await directory.active() == {"0": ["http://v2:5000"]}
+    record_link.unlink()
+    assert await directory.active() == {}

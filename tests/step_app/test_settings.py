@@ -109,6 +109,12 @@ def test_a_step_without_params_has_none() -> None:
     assert parse_step_config(config(step_id="last")).params == {}
 
 
+def test_json_is_read_as_json_where_it_would_mean_something_else_as_yaml() -> None:
+    steps = [{"id": 0, "type": "classifier", "params": {"weights": "\U0001f426", "top_k": 3}}]
+    text = config(step_id=0, steps=steps).replace("3}", "3e0}")
+    assert parse_step_config(text).params == {"weights": "\U0001f426", "top_k": 3}
+
+
 def test_yaml_is_read_as_well_as_json() -> None:
     text = "pipeline_id: p\nstep_id: 7\nsteps:\n  - {id: 7, type: classifier, params: {top_k: 2}}\n"
     found = parse_step_config(text)

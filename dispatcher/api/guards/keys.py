@@ -119,7 +119,7 @@ class KeyRing:
                 f"cannot read the API keys in {self._path}: {why}; "
                 "make one: ./setup.sh keys add --help"
             ) from exc
-        if self._path.stat().st_mode & 0o077:
+        if not _is_private(self._path.stat()):
             raise StartupError(f"others can read or write {self._path}; make its mode 0600")
 
     def find(self, key: bytes) -> ApiKey | None:
@@ -157,6 +157,15 @@ class KeyRing:
             keys.setdefault(key.digest[:_INDEX_BYTES], []).append(key)
         self._keys, self._stamp = keys, stamp
         self._owners = frozenset(key.owner for key in parsed)
+
+
+def _is_private(status: os.stat_result) -> bool:
+    """Say whether nobody else can read or write a file.
+
+    A Secret that a cluster mounts is root's, and its pod reads it as the only one of a group.
+    """
+    is_own = status.st_uid == os.geteuid()
+    return not status.st_mode & (0o077 if is_own else 0o037)
 
 
 def _parse_key(entry: Mapping[str, Any]) -> ApiKey:

@@ -73,7 +73,7 @@ async def test_a_pipeline_is_told_as_wanted_and_as_it_runs(http: httpx.AsyncClie
             "params": {"top_k": 3},
             "next_step": None,
             "preferred_next": None,
-            "replicas": {"desired": 1, "running": 1, "ready": 1},
+            "replicas": {"desired": 1, "running": 1, "ready": 1, "min": 1, "max": 1},
             "state": "ready",
             "reason": None,
             "endpoints": [made["entry"]["url"]],
@@ -132,6 +132,8 @@ async def test_a_step_is_changed_and_answered_as_it_is_then(http: httpx.AsyncCli
         ("0", {"type": "blur"}, 422, "invalid_pipeline"),
         ("0", {"preferred_next": 0}, 422, "invalid_pipeline"),
         ("0", {"replicas": 9}, 409, "too_many_replicas"),
+        ("0", {"max_replicas": 9}, 409, "too_many_replicas"),
+        ("0", {"replicas": 1, "min_replicas": 2}, 422, "invalid_pipeline"),
         ("7", {"replicas": 2}, 404, "not_found"),
         ("%00", {"replicas": 2}, 404, "not_found"),
     ],
@@ -145,14 +147,34 @@ async def test_a_change_that_cannot_be_is_refused(
     assert refusal(await http.patch(path, json=change))[:2] == (status, code)
 
 
+async def test_a_step_has_a_range_of_replicas_only_when_that_is_asked_for(
+    http: httpx.AsyncClient,
+) -> None:
+    made = await create(http, {"steps": [{"type": "blur", "max_replicas": 3}, {"type": "sobel"}]})
+    path = f"/pipeline/{made['pipeline_id']}"
+
+    async def ranges() -> list[tuple[int, int, int]]:
+        steps = check(await http.get(path)).json()["steps"]
+        found = [step["replicas"] for step in steps]
+        return [(each["min"], each["desired"], each["max"]) for each in found]
+
+    assert await ranges() == [(1, 1, 3), (1, 1, 1)]
+    check(await http.patch(f"{path}/steps/0", json={"replicas": 2}))
+    check(await http.patch(f"{path}/steps/1", json={"replicas": 2}))
+    assert await ranges() == [(1, 2, 3), (2, 2, 2)]
+    check(await http.patch(f"{path}/steps/0", json={"min_replicas": 1, "max_replicas": 1}))
+    check(await http.patch(f"{path}/steps/1", json={"max_replicas": 4}))
+    assert await ranges() == [(1, 1, 1), (2, 2, 4)]
+
+
 # Documentation
 
 
 def test_the_documentation_names_what_a_step_takes() -> None:
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["PipelineStep"]["properties"].keys() == {
-        "step_id", "type", "params", "next_step", "preferred_next", "replicas", "steps", "gpu",
-        "volumes", "resources",
+        "step_id", "type", "params", "next_step", "preferred_next", "replicas", "min_replicas",
+        "max_replicas", "steps", "gpu", "volumes", "resources",
     }  # fmt: skip
     post = DOCUMENT["paths"]["/pipeline"]["post"]
     assert post["requestBody"]["content"].keys() == {"application/json"}

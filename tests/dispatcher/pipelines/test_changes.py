@@ -2,12 +2,13 @@ import pytest
 
 from dispatcher.errors import InvalidPipelineError
 from dispatcher.pipelines.changes import StepChange, read_change
+from dispatcher.pipelines.replica_range import ReplicaRange, Replicas
 
 ORDER = ["0", "1", "2"]
 
 
 def read(document: object, step_id: str = "0") -> StepChange:
-    return read_change(document, step_id=step_id, order=ORDER)
+    return read_change(document, step_id=step_id, order=ORDER, now=Replicas.fixed(1))
 
 
 def test_replicas_alone_leave_the_route_as_it_is() -> None:
@@ -42,3 +43,15 @@ def test_anything_else_is_no_change_of_that_step(document: object) -> None:
 def test_after_the_last_step_comes_none() -> None:
     with pytest.raises(InvalidPipelineError, match=r"step 2: .* later steps: none"):
         read({"preferred_next": 0}, step_id="2")
+
+
+def test_bounds_are_changed_with_the_number_that_they_leave() -> None:
+    change = read({"max_replicas": 4})
+    assert change == StepChange(replicas=1, replica_range=ReplicaRange(1, 4))
+    ranged = Replicas(3, ReplicaRange(1, 4))
+    closed = read_change(
+        {"min_replicas": 2, "max_replicas": 2}, step_id="0", order=ORDER, now=ranged
+    )
+    assert closed == StepChange(replicas=2, replica_range=ReplicaRange(2, 2))
+    rerouted = read_change({"preferred_next": 1}, step_id="0", order=ORDER, now=ranged)
+    assert (rerouted.replicas, rerouted.replica_range) == (None, None)

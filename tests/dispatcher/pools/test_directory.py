@@ -1,9 +1,16 @@
 import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
 
 from dispatcher.pools.client import ReadyReport, ReplicaClient
 from dispatcher.pools.directory import PoolDirectory
+from dispatcher.pools.errors import ReplicaLostError
 from dispatcher.pools.health import HealthPolicy
-from tests.dispatcher.waiting import turns
+from tests.dispatcher import scripted_replica as scripted
+from tests.dispatcher.pools.pooling import NO_TURN_AWAY, ask, servers
+from tests.dispatcher.scripted_replica import echo_of
+from tests.dispatcher.waiting import turns, until
 
 A, B, C = (f"http://127.0.0.1:{port}" for port in (1, 2, 3))
 REPORT = ReadyReport(revision="r1", max_batch_size=4, description="")
@@ -81,3 +88,26 @@ async def test_a_change_of_the_records_is_a_reason_to_look_for_room() -> None:
     make_ready(directory)
     async with asyncio.timeout(5):
         await waiting
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+async def test_work_of_a_step_that_is_gone_comes_to_its_end_unless_all_is_closed(
+    client: ReplicaClient, stack: AsyncExitStack, is_closed: bool
+) -> None:
+    (server,) = await servers(stack, scripted.hold)
+    directory = PoolDirectory(client=client, policy=NO_TURN_AWAY)
+    directory.apply({"default/0": [server.url]})
+    make_ready(directory)
+    working = asyncio.create_task(ask(directory.get("default/0"), "a"))
+    await until(lambda: server.requests)
+    directory.apply({})
+    assert directory.pools() == []
+    directory.apply({})
+    if is_closed:
+        async with asyncio.timeout(5):
+            await directory.close()
+        with pytest.raises(ReplicaLostError):
+            await working
+    else:
+        server.released.set()
+        assert echo_of(await working) == "a"

@@ -200,21 +200,6 @@ async def test_replicas_that_stay_keep_what_is_known_of_them(
     assert len(pool.replicas) == 2
 
 
-async def test_a_replica_that_is_removed_gives_back_its_work(
-    make_pool: Callable[..., Pool], stack: AsyncExitStack
-) -> None:
-    pool = make_pool()
-    (server,) = await servers(stack, scripted.hold)
-    pool.set_replicas([server.url])
-    make_ready(pool)
-    processing = asyncio.create_task(ask(pool, "a"))
-    await until(lambda: server.requests)
-    pool.set_replicas([])
-    with pytest.raises(ReplicaLostError):
-        await processing
-    assert pool.slots == 0
-
-
 async def test_closing_gives_back_everything(
     make_pool: Callable[..., Pool], stack: AsyncExitStack
 ) -> None:

@@ -162,3 +162,11 @@ def test_a_clock_that_was_set_back_makes_no_negative_latency(figures: Figures) -
 
 def test_the_uptime_grows(figures: Figures) -> None:
     assert 0 <= figures.uptime_s() <= figures.uptime_s()
+
+
+def test_what_became_of_the_jobs_of_each_lane_is_counted(figures: Figures) -> None:
+    figures.note_drained("a")
+    figures.note_drained("a")
+    figures.note_turned_away("b", jobs=3)
+    assert [figures.drained(lane) for lane in "abc"] == [2, 0, 0]
+    assert [figures.turned_away(lane) for lane in "abc"] == [0, 3, 0]

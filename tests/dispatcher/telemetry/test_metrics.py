@@ -55,8 +55,30 @@ def test_a_replica_that_is_gone_is_no_longer_counted() -> None:
     assert "default/0" not in render(metrics)
 
 
+def test_what_a_cluster_last_said_is_asked_whenever_metrics_are() -> None:
+    metrics, ages = Metrics(), iter([1.5, 61.0])
+    assert "dispatcher_discovery_age_seconds 0.0\n" in render(metrics)
+    metrics.watch_discovery(age_s=lambda: next(ages), rejected=lambda: 2)
+    assert "dispatcher_discovery_age_seconds 1.5\n" in render(metrics)
+    text = render(metrics)
+    assert "dispatcher_discovery_age_seconds 61.0\n" in text
+    assert "dispatcher_discovery_rejected_records 2.0\n" in text
+
+
 def test_two_services_in_one_process_do_not_mix() -> None:
     one, other = Metrics(), Metrics()
     one.published.inc()
     assert "frontend_publish_total 1.0" in render(one)
     assert "frontend_publish_total 0.0" in render(other)
+
+
+def test_what_is_shown_of_steps_takes_the_place_of_what_was() -> None:
+    metrics = Metrics()
+    metrics.show_backlogs({"a/0": 1.5, "b/0": 0.0})
+    metrics.show_desired_replicas({"a/0": 2})
+    text = render(metrics)
+    assert 'dispatcher_backlog_seconds{step="a/0"} 1.5\n' in text
+    assert 'dispatcher_autoscaler_desired_replicas{step="a/0"} 2.0\n' in text
+    metrics.show_backlogs({"b/0": 3.0})
+    metrics.show_desired_replicas({})
+    assert "a/0" not in render(metrics)

@@ -17,6 +17,7 @@ def pipeline(
     *,
     name: str | None = None,
     replicas: int = 1,
+    max_replicas: int | None = None,
     step_type: str = "blur",
     params: Mapping[str, Any] | None = None,
 ) -> PipelineStatus:
@@ -27,7 +28,9 @@ def pipeline(
         params=params or {},
         next_step=None,
         preferred_next=None,
-        replicas=ReplicaCounts(desired=replicas, running=0, ready=0),
+        replicas=ReplicaCounts(
+            desired=replicas, running=0, ready=0, min=replicas, max=max_replicas or replicas
+        ),
         state=TopologyState.STARTING,
         reason=None,
         endpoints=(),

@@ -217,6 +217,20 @@ async def test_what_is_built_in_may_be_scaled(office: Office) -> None:
     assert step.replicas.desired == 2
 
 
+async def test_a_step_that_is_scaled_by_its_load_stays_within_its_bounds(office: Office) -> None:
+    made = await office.admin.create({"steps": [{"type": "blur", "max_replicas": 3}]})
+    pipeline_id = made.pipeline.pipeline_id
+    for wanted, then in ((9, 3), (2, 2), (0, 1)):
+        await office.admin.scale(pipeline_id, "0", wanted)
+        (step,) = (await office.admin.get(pipeline_id)).steps
+        assert (step.replicas.desired, step.replicas.min, step.replicas.max) == (then, 1, 3)
+    await office.admin.scale(pipeline_id, "nothing", 2)
+    await office.admin.scale("nobody", "0", 2)
+    office.is_draining = True
+    await office.admin.scale(pipeline_id, "0", 3)
+    assert (await office.admin.get(pipeline_id)).steps[0].replicas.desired == 1
+
+
 # Deleting
 
 

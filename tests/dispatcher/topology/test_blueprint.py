@@ -1,9 +1,13 @@
+from dispatcher.pipelines.changes import StepChange
 from dispatcher.pipelines.flattening import flatten
+from dispatcher.pipelines.replica_range import ReplicaRange
 from dispatcher.topology.blueprint import (
+    bounds_of,
     is_made_by_client,
     new_pipeline_id,
     records_of,
     rerouted,
+    scaled,
 )
 from dispatcher.topology.configmap import parse, render
 
@@ -69,3 +73,16 @@ def test_ids_of_pipelines_that_clients_make_are_told_from_all_others() -> None:
     assert all(map(is_made_by_client, ids))
     for other in ("default", "operations", "pipeline-", "pipeline-0123abc", "pipeline-0123abcG"):
         assert not is_made_by_client(other)
+
+
+def test_a_change_of_a_step_changes_its_record_and_no_more() -> None:
+    (record,) = records_of(
+        flatten({"steps": [{"type": "blur", "max_replicas": 4}]}), pipeline_id="p", created_at=""
+    )
+    assert bounds_of(record) == ReplicaRange(1, 4)
+    assert scaled(record, StepChange()) == record
+    more = scaled(record, StepChange(replicas=3))
+    assert (more.replicas, more.replica_range) == (3, ReplicaRange(1, 4))
+    fixed = scaled(record, StepChange(replicas=2, replica_range=ReplicaRange(2, 2)))
+    assert (fixed.replicas, fixed.replica_range) == (2, None)
+    assert bounds_of(scaled(fixed, StepChange(replicas=5))) == ReplicaRange(5, 5)

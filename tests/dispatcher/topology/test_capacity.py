@@ -65,3 +65,10 @@ def test_there_is_a_most_of_replicas_and_those_built_in_do_not_count() -> None:
 def test_fewer_replicas_are_well_even_above_the_limit() -> None:
     check_replicas([pipeline(f"{MADE}1", replicas=9)], more=-1, limit=5)
     check_replicas([pipeline(f"{MADE}1", replicas=9)], more=0, limit=5)
+
+
+def test_a_step_that_follows_its_load_counts_with_the_most_it_can_have() -> None:
+    existing = [pipeline(f"{MADE}1", replicas=1, max_replicas=4)]
+    check_replicas(existing, more=1, limit=5)
+    with pytest.raises(TooManyReplicasError, match="4 replicas"):
+        check_replicas(existing, more=2, limit=5)

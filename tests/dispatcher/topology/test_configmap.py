@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from dispatcher.pipelines.model import StepKey
+from dispatcher.pipelines.replica_range import ReplicaRange
 from dispatcher.topology.configmap import (
     InvalidRecordError,
     StepRecord,
@@ -51,6 +52,7 @@ def with_config(**changes: Any) -> str:
         make_record(pipeline_id="bigger-one"),
         make_record("007", steps=({"id": "007", "type": "classifier"},)),
         make_record(pipeline_id="123"),
+        make_record(replicas=2, replica_range=ReplicaRange(1, 4)),
         make_record(pipeline_id="true", model_revision="1.0"),
         make_record(
             pipeline_id="pipeline-0123abcd",
@@ -260,3 +262,20 @@ def test_params_that_the_step_does_not_take_are_no_record(params: dict[str, obje
     record = StepRecord(key=StepKey("default", "0"), type="classifier", steps=steps)
     with pytest.raises(InvalidRecordError):
         parse(render(record))
+
+
+def test_bounds_with_nothing_between_them_are_none() -> None:
+    assert parse(with_config(min_replicas=2, max_replicas=2)).replica_range is None
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"min_replicas": 1}, {"max_replicas": 2}, {"min_replicas": 3, "max_replicas": 2},
+        {"min_replicas": 0, "max_replicas": 2}, {"min_replicas": "x", "max_replicas": 2},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_bounds_that_are_none_are_no_record(bounds: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRecordError):
+        parse(with_config(**bounds))

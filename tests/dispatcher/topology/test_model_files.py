@@ -94,3 +94,10 @@ def test_a_client_is_not_told_where_files_lie(directory: Path, path: str, shown:
     status = pipeline("default", step_type="classifier", params=params)
     (concealed,) = ModelFiles(directory).conceal(status).steps
     assert concealed.params == {"weights": shown}
+
+
+def test_where_replicas_see_no_folder_of_this_machine_no_file_can_be_named() -> None:
+    with pytest.raises(InvalidPipelineError, match="weights: no file can be named here"):
+        ModelFiles(None).locate(spec_of(weights="own.pt"))
+    spec = spec_of(weights="random")
+    assert ModelFiles(None).locate(spec) == spec

@@ -25,7 +25,7 @@ STARTING, READY, DEGRADED, FAILED = (
 def test_a_step_is_as_its_replicas_are(
     ready: int, is_refused: bool, is_troubled: bool, state: TopologyState
 ) -> None:
-    counts = ReplicaCounts(desired=2, running=2, ready=ready)
+    counts = ReplicaCounts(desired=2, running=2, ready=ready, min=2, max=2)
     assert step_state(counts, is_refused=is_refused, is_troubled=is_troubled) is state
 
 

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from dispatcher.errors import StartupError
+from dispatcher.pipelines.changes import StepChange
 from dispatcher.topology.status import TopologyState
 from dispatcher.topology.step_processes import StepProcesses
 from tests.dispatcher.topology.workshop import (
@@ -68,7 +69,7 @@ async def test_more_replicas_join_those_that_run(workshop: Workshop) -> None:
     step.start()
     await ready(step, 1)
     before = await pids_at(step.record.endpoints)
-    step.scale(3)
+    step.scale(StepChange(replicas=3))
     assert step.status().replicas.desired == 3
     await ready(step, 3)
     assert set(before) < set(await pids_at(step.record.endpoints))
@@ -81,7 +82,7 @@ async def test_surplus_replicas_leave_the_record_first_and_end_later(workshop: W
     await ready(step, 2)
     kept, surplus = step.record.endpoints
     kept_pid, surplus_pid = await pids_at([kept, surplus])
-    step.scale(1)
+    step.scale(StepChange(replicas=1))
     (record,) = workshop.records.read_all()
     assert list(record.endpoints) == [kept]
     assert is_running(surplus_pid)
@@ -96,7 +97,7 @@ async def test_a_step_that_is_closed_while_some_leave_ends_them_all(workshop: Wo
     step.start()
     await ready(step, 2)
     pids = await pids_at(step.record.endpoints)
-    step.scale(1)
+    step.scale(StepChange(replicas=1))
     await step.close()
     assert not any(map(is_running, pids))
 
@@ -132,7 +133,7 @@ async def test_a_refused_step_is_tried_again_when_it_is_scaled(workshop: Worksho
     step.start()
     await until(lambda: step.status().state is TopologyState.FAILED, within_s=WITHIN_S)
     step.record = one_step("default", "works")
-    step.scale(1)
+    step.scale(StepChange(replicas=1))
     assert step.status().state is TopologyState.STARTING
     await ready(step, 1)
 
@@ -149,7 +150,7 @@ async def test_a_change_that_cannot_be_kept_is_not_made(
 
     monkeypatch.setattr(workshop.records, "write", full)
     with pytest.raises(OSError, match="No space"):
-        step.scale(1)
+        step.scale(StepChange(replicas=1))
     with pytest.raises(OSError, match="No space"):
         step.reroute([])
     assert step.status().replicas.desired == 2
@@ -171,6 +172,6 @@ async def test_a_full_disk_ends_no_replica_and_the_record_is_mended_by_the_next_
     await ready(step, 1)
     assert not workshop.records.read_all()[0].endpoints
     monkeypatch.setattr(workshop.records, "write", write)
-    step.scale(2)
+    step.scale(StepChange(replicas=2))
     await ready(step, 2)
     assert workshop.records.read_all() == [step.record]

@@ -12,6 +12,7 @@ import psutil
 from dispatcher.pipelines.flattening import flatten
 from dispatcher.pipelines.model import StepKey
 from dispatcher.pools.client import ReplicaClient
+from dispatcher.topology.base import Launcher
 from dispatcher.topology.blueprint import records_of
 from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.environment import LocalLimits
@@ -85,7 +86,7 @@ def made(*steps: dict[str, Any], pipeline_id: str = "pipeline-00000001") -> list
     return records_of(spec, pipeline_id=pipeline_id, created_at="2025-06-25T11:22:41.523565")
 
 
-async def status_of(launcher: LocalLauncher, pipeline_id: str) -> PipelineStatus:
+async def status_of(launcher: Launcher, pipeline_id: str) -> PipelineStatus:
     """How one pipeline of a launcher is."""
     found = {pipeline.pipeline_id: pipeline for pipeline in await launcher.pipelines()}
     return found[pipeline_id]

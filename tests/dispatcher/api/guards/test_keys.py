@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -150,4 +151,14 @@ def test_a_service_does_not_start_without_the_file(tmp_path: Path) -> None:
 def test_a_service_does_not_start_when_others_may_read_the_file(path: Path) -> None:
     path.chmod(0o640)
     with pytest.raises(StartupError, match="0600"):
+        opened(path)
+
+
+@pytest.mark.parametrize(("mode", "is_refused"), [(0o440, False), (0o460, True), (0o444, True)])
+def test_a_mounted_secret_of_somebody_else_may_be_read_through_the_group(
+    path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, is_refused: bool
+) -> None:
+    path.chmod(mode)
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(StartupError, match="0600") if is_refused else nullcontext():
         opened(path)

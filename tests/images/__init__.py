@@ -1,0 +1,1 @@
+"""The container images: what they install, and how they are built."""

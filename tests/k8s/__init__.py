@@ -1,0 +1,1 @@
+"""Tests of the manifests in k8s/, on the objects that kustomize renders from them."""
