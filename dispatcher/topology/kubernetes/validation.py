@@ -143,7 +143,7 @@ def _load(text: str) -> Any:
         raise InvalidRecordError(f"it has more than {MAX_CONFIG_BYTES} bytes")
     try:
         _check_events(text)
-        return yaml.load(text, Loader=_StrictLoader)
+        return yaml.load(text, Loader=_StrictSafeLoader)
     except InvalidRecordError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as exc:
@@ -162,7 +162,7 @@ def _check_events(text: str) -> None:
             raise InvalidRecordError(f"it is nested more than {_MAX_DEPTH} deep")
 
 
-class _StrictLoader(yaml.CSafeLoader):
+class _StrictSafeLoader(yaml.CSafeLoader):
     """Refuses a key that is there twice: neither value silently wins."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:

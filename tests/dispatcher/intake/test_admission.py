@@ -98,9 +98,9 @@ def test_a_burst_may_fill_the_queue() -> None:
 
 
 def test_a_standing_queue_is_kept_as_short_as_keeps_the_replicas_busy() -> None:
-    check(replace(IDLE, pending=15, is_standing=True))
+    check(replace(IDLE, pending=9, is_standing=True))
     with pytest.raises(OverloadedError):
-        check(replace(IDLE, pending=16, is_standing=True))
+        check(replace(IDLE, pending=10, is_standing=True))
 
 
 def test_a_pipeline_without_replicas_has_no_standing_queue() -> None:
