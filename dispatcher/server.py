@@ -33,6 +33,7 @@ from dispatcher.wiring import Services, build_services
 from dispatcher.wiring_topology import DEFAULT_STEP
 
 _log = logging.getLogger(__name__)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LISTEN_BACKLOG: Final = 2048
 _GARBAGE_THRESHOLD: Final = 20_000
 _DRAIN_POLL_S: Final = 0.05
@@ -102,6 +103,8 @@ async def serve(settings: Settings) -> None:
         StartupError: it cannot start.
     """
     check_exposure(settings)
+    # From the beginning: as the first process of a container it would not be ended otherwise.
+    told_to_end = _told_to_end()
     async with AsyncExitStack() as stack:
         listener = _listen(settings.host, settings.port)
         stack.callback(listener.close)
@@ -110,8 +113,35 @@ async def serve(settings: Settings) -> None:
         services = build_services(settings)
         if services.keys is not None:
             services.keys.open()
-        loops = await _start(services, stack)
-        await _serve_until_signal(services, listener, loops)
+        loops = await _start_unless(told_to_end, services, stack)
+        if loops is None:
+            _say("Told to end before it was ready")
+        else:
+            await _serve_until(told_to_end, services, listener, loops)
+
+
+def _told_to_end() -> asyncio.Event:
+    """Return an event that a signal to end sets."""
+    told_to_end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, told_to_end.set)
+    return told_to_end
+
+
+async def _start_unless(
+    told_to_end: asyncio.Event, services: Services, stack: AsyncExitStack
+) -> "_Loops | None":
+    """Start everything; None when it was told to end meanwhile, which may be long."""
+    starting = asyncio.create_task(_start(services, stack))
+    ending = asyncio.create_task(told_to_end.wait())
+    await asyncio.wait([starting, ending], return_when=asyncio.FIRST_COMPLETED)
+    ending.cancel()
+    if starting.done():
+        return await starting
+    starting.cancel()
+    await asyncio.wait([starting])
+    return None
 
 
 async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
@@ -176,11 +206,9 @@ async def _discover(services: Services, loops: _Loops) -> None:
         await following  # raises why it ended
 
 
-async def _serve_until_signal(services: Services, listener: socket.socket, loops: _Loops) -> None:
-    told_to_end = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told_to_end.set)
+async def _serve_until(
+    told_to_end: asyncio.Event, services: Services, listener: socket.socket, loops: _Loops
+) -> None:
     limits = connection_limits(services.settings)
     server = _Server(
         uvicorn.Config(
@@ -207,8 +235,9 @@ async def _serve_until_signal(services: Services, listener: socket.socket, loops
         for task in (replicas, beside, serving):
             if task.done():
                 await task  # raises why it ended
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)  # a second Ctrl-C ends at once
+        for number in _SIGNALS:
+            # A second Ctrl-C ends at once.
+            asyncio.get_running_loop().remove_signal_handler(number)
         await _drain(services)
     finally:
         ending.cancel()

@@ -158,6 +158,9 @@ class Pool:
 
     def apply_probe(self, replica: Replica, report: ReadyReport | None) -> None:
         """Take the outcome of a probe: readmit a well replica, eject one that keeps silent."""
+        lane = self._lanes.get(replica.url)
+        if lane is None or lane.replica is not replica:
+            return  # it has left since it was asked; another may be there at its URL
         if report is not None:
             replica.failed_probes = 0
             now, ready = time.monotonic(), self.ready
@@ -173,12 +176,7 @@ class Pool:
             self._dispatch()
             return
         replica.failed_probes += 1
-        lane = self._lanes.get(replica.url)
-        if (
-            lane is not None
-            and replica.is_ready
-            and replica.failed_probes >= self._policy.probes_to_eject
-        ):
+        if replica.is_ready and replica.failed_probes >= self._policy.probes_to_eject:
             self._eject(lane, FailureKind.GONE)
 
     async def close(self) -> None:

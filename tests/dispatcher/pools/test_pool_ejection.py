@@ -170,6 +170,21 @@ async def test_a_replica_that_misses_three_probes_in_a_row_is_ejected(
         await processing
 
 
+async def test_a_probe_of_a_replica_that_left_says_nothing_of_the_one_at_its_url(
+    make_pool: Callable[..., Pool],
+) -> None:
+    pool = make_pool()
+    pool.set_replicas(["http://127.0.0.1:1"])
+    make_ready(pool)
+    (left,) = pool.replicas
+    left.failed_probes = 2
+    pool.set_replicas([])
+    pool.set_replicas(["http://127.0.0.1:1"])
+    make_ready(pool)
+    pool.apply_probe(left, None)
+    assert [replica.is_ready for replica in pool.replicas] == [True]
+
+
 async def test_a_probe_of_a_replica_that_was_removed_meanwhile_changes_nothing(
     make_pool: Callable[..., Pool],
 ) -> None:
