@@ -26,6 +26,7 @@ _HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(_HERE.parent), *(entry for entry in sys.path if Path(entry).resolve() != _HERE)]
 
 from load_tester.errors import LoadTesterError
+from load_tester.report.printable import make_printable
 from load_tester.swarm.arguments import add_arguments, fill_in, read_curve, read_work
 from load_tester.swarm.shape import CurveShape
 from load_tester.swarm.user import TIMEOUT_S, PipelineUser
@@ -44,7 +45,7 @@ def check_arguments(environment: Environment, **_: object) -> None:
         try:
             read_curve(options)
         except LoadTesterError as exc:
-            sys.exit(f"load_tester: {exc}")
+            sys.exit(f"load_tester: {make_printable(str(exc))}")
         get_ready(environment)
 
 
@@ -55,7 +56,7 @@ def get_ready(environment: Environment, **_: object) -> None:
         try:
             PipelineUser.work = read_work(options, host=environment.host)
         except LoadTesterError as exc:
-            sys.exit(f"load_tester: {exc}")
+            sys.exit(f"load_tester: {make_printable(str(exc))}")
 
 
 def check_sent(environment: Environment, **_: object) -> None:

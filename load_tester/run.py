@@ -47,8 +47,6 @@ class Asked:
     max_workers: int | None = None
     objectives: tuple[str, ...] = ()
     """As they were written, such as `p95<300ms`."""
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """Everything else that was chosen, by flag."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,7 +101,7 @@ class Run:
     started_at: str
     """UTC, ISO 8601 with microseconds, without a zone."""
     planned: tuple[int, ...]
-    """Images to send in each second; in a closed loop one entry, all of them."""
+    """Images to send in each second; in a closed loop one entry, all of them and the retries."""
     records: tuple[ImageRecord, ...]
     """One for each planned image, by its number."""
     uploads: int

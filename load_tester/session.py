@@ -8,7 +8,7 @@ import logging
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from load_tester.engine.open_loop import OpenLoop
@@ -17,7 +17,7 @@ from load_tester.errors import ImagesError
 from load_tester.generator.ceiling import measure_ceiling
 from load_tester.generator.environment import describe_environment
 from load_tester.generator.sampler import Sampler
-from load_tester.generator.scraper import Scraper, metrics_url
+from load_tester.generator.scraper import Scraper, key_for, metrics_url
 from load_tester.images import Upload, describe_pictures, find_images, load_uploads, pick_images
 from load_tester.images import read_labels as read_labels_of
 from load_tester.plan.plan import Plan
@@ -49,8 +49,6 @@ class Session:
     metrics_url: str | None = None
     """Where the service shows its metrics; at its usual place when None."""
     command: str = ""
-    choices: Mapping[str, str] = field(default_factory=dict)
-    """Everything that was chosen and has no place of its own, by flag, for the report."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,8 +78,8 @@ def load_cargo(session: Session, *, count: int) -> Cargo:
     log.info("Found %d image files", len(paths))
     picked = pick_images(paths, count=count, seed=session.run.seed)
     return Cargo(
-        uploads=load_uploads(picked, multipart=session.target.multipart),
-        pictures=describe_pictures(picked),
+        uploads=load_uploads(picked, multipart=session.target.multipart, folder=folder),
+        pictures=describe_pictures(picked, folder=folder),
         labels=_labels_or_none(session),
     )
 
@@ -144,8 +142,7 @@ async def carry_out(
         return Run(
             asked=_describe(session, order, target),
             started_at=started_at,
-            # How many a closed loop sends is known when its retries are.
-            planned=order.planned if order.mode is Mode.OPEN else (len(recorder.records),),
+            planned=_add_retries(order.planned, recorder),
             records=tuple(sorted(recorder.records, key=lambda record: record.index)),
             uploads=target.uploads,
             interrupted=interrupted,
@@ -169,7 +166,15 @@ def stop_on_signal() -> asyncio.Event:
 
 def _scraper(session: Session) -> Scraper:
     url = session.metrics_url or metrics_url(session.target.urls[0])
-    return Scraper(url, api_key=session.target.api_key)
+    return Scraper(url, api_key=key_for(url, session.target))
+
+
+def _add_retries(planned: tuple[int, ...], recorder: Recorder) -> tuple[int, ...]:
+    """Return how many sends there were to be, by what was asked for and by the loop's own count.
+
+    Only a closed loop makes retries, and all that it is asked for is one number.
+    """
+    return (planned[0] + recorder.retries,) if recorder.retries else planned
 
 
 def _describe(session: Session, order: Order, target: Target) -> Asked:
@@ -184,7 +189,6 @@ def _describe(session: Session, order: Order, target: Target) -> Asked:
         warm_up_s=session.run.warm_up_s,
         max_workers=session.run.max_workers,
         objectives=session.objectives,
-        settings=session.choices,
     )
 
 

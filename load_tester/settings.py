@@ -10,6 +10,7 @@ from yarl import URL
 from load_tester.errors import AddressError
 
 DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_WORKERS = 50
 DEFAULT_IMAGES = Path(__file__).resolve().parent.parent / "images"
 
 
@@ -51,8 +52,9 @@ class RunSettings:
 
     images: Path = DEFAULT_IMAGES
     """The file, or the folder whose images are sent, with all folders below it."""
-    max_workers: int | None = 50
-    """At most this many uploads under way at once; waiting for results is not counted."""
+    max_workers: int | None = DEFAULT_WORKERS
+    """At most this many uploads under way at once, None for no bound; waiting for results is not
+    counted. What it holds back is late, and the verdict says so."""
     timeout_s: float = 60.0
     """How long an image may take, counted from its intended send."""
     seed: int = 0
@@ -61,6 +63,15 @@ class RunSettings:
     """Images due in the first seconds are sent but left out of latencies and objectives."""
     out: Path | None = None
     """The folder that receives the report and the raw file; none when None."""
+
+
+def default_workers(kind: TargetKind) -> int | None:
+    """Return how many uploads may be under way at once where nothing was said; None for any.
+
+    An upload to a replica lasts as long as its image is processed, so that a bound would be one
+    on the load.
+    """
+    return None if kind is TargetKind.REPLICA else DEFAULT_WORKERS
 
 
 def check_url(text: str) -> str:

@@ -4,8 +4,9 @@ import argparse
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import uvloop
 
@@ -30,7 +31,7 @@ from load_tester.figures.summary import summarize
 from load_tester.figures.verdict import judge
 from load_tester.generator.bystander import Bystander, open_bystander
 from load_tester.report.panels import draw_panels
-from load_tester.report.picture_files import check_picture_path, write_picture
+from load_tester.report.picture_files import check_picture_path, write_figures, write_picture
 from load_tester.report.whole import prepare_folder
 from load_tester.run import Run
 from load_tester.session import Cargo, Session, carry_out, load_cargo, stop_on_signal
@@ -77,23 +78,42 @@ def run(given: argparse.Namespace) -> ExitCode:
         reached = runner.run(run_benchmark(settings))
     steps = reached.steps
     if not steps:
+        console.write_error("interrupted before the first count was begun")
         return ExitCode.INTERRUPTED
-    points, title = [step.point for step in steps], describe_settings(settings)
-    figures = write_picture(
-        settings.output,
-        spec=draw_panels(points, title=title),
-        figures=describe_benchmark(steps, settings=settings),
-    )
-    console.write_out(f"{render_points(points, title=title)}{NOTE}\n")
-    if out is not None:
-        for step in steps:
-            write_files(step.run, out / f"{step.point.count}-images")
-    log.info("Wrote %s and %s", settings.output, figures)
+    write_benchmark(steps, settings)
     codes = [_judge(step.run) for step in steps]
+    is_whole = len(steps) == len(settings.counts) and not steps[-1].run.interrupted
+    if is_whole:
+        settings.checks.finish()
     if reached.lost is not None:
         console.write_error(reached.lost)
         codes.append(ExitCode.CANNOT_RUN)
     return choose_gravest(codes)
+
+
+def write_benchmark(steps: Sequence[Step], settings: BenchmarkSettings) -> None:
+    """Write the figures, print them, write the reports of the counts, and draw the panels.
+
+    Each of them is done even where another cannot be; raises OutputError then.
+    """
+    points, title = [step.point for step in steps], describe_settings(settings)
+    with ExitStack() as last_first:
+        last_first.callback(_draw, settings.output, points, title)
+        for step in reversed(steps if settings.run.out is not None else ()):
+            last_first.callback(_write_report, step, settings)
+        last_first.callback(console.write_out, f"{render_points(points, title=title)}{NOTE}\n")
+        figures = write_figures(settings.output, describe_benchmark(steps, settings=settings))
+        log.info("Wrote %s", figures)
+
+
+def _draw(path: Path, points: Sequence[BenchmarkPoint], title: str) -> None:
+    write_picture(path, draw_panels(points, title=title))
+    log.info("Wrote %s", path)
+
+
+def _write_report(step: Step, settings: BenchmarkSettings) -> None:
+    assert settings.run.out is not None
+    write_files(step.run, settings.run.out / f"{step.point.count}-images")
 
 
 async def run_benchmark(settings: BenchmarkSettings) -> Reached:
@@ -105,11 +125,7 @@ async def run_benchmark(settings: BenchmarkSettings) -> Reached:
     warn_of_caps(settings)
     session = _create_session(settings)
     cargo = load_cargo(session, count=max(settings.counts))
-    async with open_bystander(
-        settings.target.urls[0],
-        metrics_url=settings.metrics_url,
-        api_key=settings.target.api_key,
-    ) as bystander:
+    async with open_bystander(settings.target, metrics_url=settings.metrics_url) as bystander:
         await bystander.check_reachable()
         benchmark = Benchmark(settings, session=session, cargo=cargo, bystander=bystander)
         for number, count in enumerate(settings.counts, start=1):

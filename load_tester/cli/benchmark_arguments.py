@@ -12,7 +12,12 @@ from load_tester.cli.grayscale import (
     read_work,
 )
 from load_tester.cli.live import add_live_arguments
-from load_tester.cli.run_arguments import add_image_arguments, check_positive, read_images
+from load_tester.cli.run_arguments import (
+    add_image_arguments,
+    check_positive,
+    check_seed,
+    read_images,
+)
 from load_tester.cli.target_arguments import add_target_arguments, read_checks, read_targets
 from load_tester.errors import UsageError
 from load_tester.generator.scraper import metrics_url
@@ -109,7 +114,7 @@ def read_settings(given: argparse.Namespace) -> BenchmarkSettings:
         run=RunSettings(
             images=images,
             timeout_s=check_positive(given.timeout, "--timeout"),
-            seed=given.seed,
+            seed=check_seed(given.seed),
             out=given.out,
         ),
         checks=read_checks(target, images),

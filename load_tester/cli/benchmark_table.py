@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from load_tester.cli.tables import align_table, tell_ms
 from load_tester.figures.panels import BenchmarkPoint
 from load_tester.report.panels import describe_points
+from load_tester.report.printable import join_lines
 
 
 def render_points(points: Sequence[BenchmarkPoint], *, title: str) -> str:
@@ -26,7 +27,7 @@ def render_points(points: Sequence[BenchmarkPoint], *, title: str) -> str:
     ]
     notes = [f"  {line}" for line in describe_points(points)]
     lines = ["", title, *align_table(head, rows), *notes, *_metric_lines(points)]
-    return "\n".join(lines) + "\n"
+    return join_lines(lines)
 
 
 def _latencies(point: BenchmarkPoint) -> tuple[float | None, ...]:

@@ -5,7 +5,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +27,7 @@ from load_tester.cli.objective_arguments import read_objective_arguments
 from load_tester.cli.run_arguments import read_run
 from load_tester.cli.target_arguments import read_checks, read_targets
 from load_tester.engine.recorder import Recorder
-from load_tester.errors import ExitCode, OutputError
+from load_tester.errors import ExitCode, OutputError, UnreachableError
 from load_tester.figures.capacity import (
     Capacity,
     End,
@@ -60,8 +60,23 @@ CAPACITY_FILE: Final = "capacity.json"
 HIGHEST = 10_000.0
 # More images than this are sent in turns.
 MOST_IMAGES = 1000
+_EXIT_CODES = {
+    End.INTERRUPTED: ExitCode.INTERRUPTED,
+    End.GONE: ExitCode.CANNOT_RUN,
+    End.GENERATOR: ExitCode.GENERATOR_INVALID,
+}
 
 log = logging.getLogger(f"{console.LOGGER}.capacity")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Search:
+    """The steps of a search that is over, and what they come to."""
+
+    tried: tuple[TriedStep, ...]
+    capacity: Capacity
+    lost: str | None = None
+    """Why the next step could not begin, where the service went away."""
 
 
 def run(given: argparse.Namespace) -> ExitCode:
@@ -76,19 +91,26 @@ def run(given: argparse.Namespace) -> ExitCode:
     engine.setLevel(logging.WARNING)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            tried, capacity = runner.run(find_capacity(settings, session))
+            search = runner.run(find_capacity(settings, session))
     finally:
         engine.setLevel(level)
-    console.write_out(render_search(tried, capacity))
-    if out is not None:
-        write_search(tried, capacity, out)
-    return choose_exit_code(tried, capacity)
+    try:
+        if out is not None:
+            write_search(search.tried, search.capacity, out)
+    finally:
+        console.write_out(render_search(search.tried, search.capacity))
+    if search.lost is None and search.capacity.end is not End.INTERRUPTED:
+        session.checks.finish()
+    if search.lost is not None:
+        console.write_error(search.lost)
+    return choose_exit_code(search.tried, search.capacity)
 
 
 def read_session(given: argparse.Namespace) -> Session:
     """Return the session that every step is a run of; raises UsageError."""
     watched = read_objective_arguments(given)
-    settings, target = read_run(given, warm_up_s=watched.warm_up_s), read_targets(given)
+    target = read_targets(given)
+    settings = read_run(given, kind=target.kind, warm_up_s=watched.warm_up_s)
     return Session(
         target=target,
         run=settings,
@@ -101,19 +123,17 @@ def read_session(given: argparse.Namespace) -> Session:
     )
 
 
-async def find_capacity(
-    settings: SearchSettings, session: Session
-) -> tuple[list[TriedStep], Capacity]:
-    """Try rates until it is clear or interrupted; return the steps and what they come to.
+async def find_capacity(settings: SearchSettings, session: Session) -> Search:
+    """Try rates until it is clear, interrupted or the service gone; return what was found.
 
-    Raises UnreachableError when nothing answers.
+    Raises UnreachableError when nothing answers at the beginning.
     """
     stop = stop_on_signal()
     cargo = load_cargo(session, count=MOST_IMAGES)
     ceiling = await measure_own_ceiling(session, cargo)
     limits = choose_limits(settings, ceiling)
     objectives = read_objectives(session.objectives)
-    tried, steps = list[TriedStep](), list[Step]()
+    tried, steps, lost = list[TriedStep](), list[Step](), None
     while not stop.is_set() and (rate := choose_rate(steps, limits)) is not None:
         measured_s = seconds_needed(rate, step_s=settings.step_s, objectives=objectives)
         seconds = measured_s + round(session.run.warm_up_s)
@@ -121,13 +141,20 @@ async def find_capacity(
         plan = plan_poisson(rate, seconds=seconds, seed=session.run.seed + len(steps))
         step = _show_plan(session, plan, quiet=settings.quiet)
         order = order_plan(step, plan, cargo)
-        done = await carry_out(step, order, cargo, ceiling=ceiling, stop=stop)
+        try:
+            done = await carry_out(step, order, cargo, ceiling=ceiling, stop=stop)
+        except UnreachableError as exc:
+            if not tried:
+                raise
+            lost = str(exc)
+            break
         if done.interrupted:
             break
         steps.append(Step(rate, judge_step(done)))
         tried.append(TriedStep(step=steps[-1], run=done))
         log.info("%s", describe_step(tried[-1]))
-    return tried, conclude(steps, limits, is_interrupted=stop.is_set())
+    capacity = conclude(steps, limits, is_interrupted=stop.is_set(), is_gone=lost is not None)
+    return Search(tried=tuple(tried), capacity=capacity, lost=lost)
 
 
 def choose_limits(settings: SearchSettings, ceiling: Ceiling | None) -> Limits:
@@ -167,10 +194,10 @@ def choose_exit_code(tried: Sequence[TriedStep], capacity: Capacity) -> ExitCode
     counts = [summarize(one.run).counts for one in tried]
     if any(count.find_discrepancies() for count in counts):
         return ExitCode.COUNTS_DIFFER
-    if capacity.end is End.INTERRUPTED:
-        return ExitCode.INTERRUPTED
-    if capacity.end is End.GENERATOR:
-        return ExitCode.GENERATOR_INVALID
+    if any(count.wrong for count in counts):
+        return ExitCode.WRONG_ANSWERS
+    if capacity.end in _EXIT_CODES:
+        return _EXIT_CODES[capacity.end]
     return ExitCode.OBJECTIVE_MISSED if capacity.rate is None else ExitCode.OK
 
 

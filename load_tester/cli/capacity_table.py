@@ -8,6 +8,7 @@ from load_tester.figures.capacity import Capacity, End, Step
 from load_tester.figures.objectives import check_objectives
 from load_tester.figures.summary import Summary, summarize
 from load_tester.figures.verdict import Verdict, judge
+from load_tester.report.printable import join_lines
 from load_tester.run import Run
 
 
@@ -35,7 +36,7 @@ def render_search(tried: Sequence[TriedStep], capacity: Capacity) -> str:
     head = ("images/s", "images", "ok", "p50 ms", "p95 ms", "p99 ms", "goodput", "verdict", "")
     rows = [_tell(one, summarize(one.run), judge(one.run)) for one in tried]
     lines = ["", "Capacity", *align_table(head, rows), f"  {describe_capacity(capacity)}"]
-    return "\n".join(lines) + "\n"
+    return join_lines(lines)
 
 
 def describe_capacity(capacity: Capacity) -> str:

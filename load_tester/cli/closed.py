@@ -20,6 +20,7 @@ from load_tester.cli.objective_arguments import add_objective_arguments, read_ob
 from load_tester.cli.run_arguments import (
     add_image_arguments,
     check_positive,
+    check_seed,
     read_images,
 )
 from load_tester.cli.target_arguments import add_target_arguments, read_checks, read_targets
@@ -119,9 +120,12 @@ def run(given: argparse.Namespace) -> ExitCode:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         done = runner.run(_send_all(session, errand))
     try:
-        return conclude(done, out=session.run.out)
+        code = conclude(done, out=session.run.out)
     finally:
         console.write_out(f"{NOTE}\n")
+    if not done.interrupted:
+        session.checks.finish()
+    return code
 
 
 def read_errand(given: argparse.Namespace) -> Errand:
@@ -156,7 +160,7 @@ def _read_session(given: argparse.Namespace, errand: Errand) -> Session:
             images=images,
             max_workers=None,
             timeout_s=check_positive(given.timeout, "--timeout"),
-            seed=given.seed,
+            seed=check_seed(given.seed),
             warm_up_s=watched.warm_up_s,
             out=given.out,
         ),

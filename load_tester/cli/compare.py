@@ -9,6 +9,7 @@ import msgspec
 from load_tester.cli import console
 from load_tester.cli.command import Command
 from load_tester.cli.comparison_table import render_comparison
+from load_tester.cli.run_arguments import check_seed
 from load_tester.errors import ExitCode, OutputError
 from load_tester.figures.comparison import compare
 from load_tester.report.raw import find_raw, read_raw
@@ -29,8 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> ExitCode:
     """Compare the two runs and print the table; return the exit code."""
+    seed = check_seed(given.seed)
     first, second = (read_raw(find_raw(path)) for path in (given.first, given.second))
-    comparison = compare(first, second, seed=given.seed)
+    comparison = compare(first, second, seed=seed)
     console.write_out(render_comparison(comparison))
     if given.out is not None:
         text = msgspec.json.format(msgspec.json.encode(comparison))

@@ -2,6 +2,7 @@
 
 from load_tester.cli.tables import align_table
 from load_tester.figures.comparison import Comparison, Finding, Kind, Row
+from load_tester.report.printable import join_lines
 
 _SENTENCES = {
     Finding.BETTER: "The second run is faster, or better in another way, and worse in none.",
@@ -27,7 +28,7 @@ def render_comparison(comparison: Comparison) -> str:
         f"  All intervals hold at once with a confidence of {comparison.confidence:.1%}.",
         f"  {_SENTENCES[comparison.finding]}",
     ]
-    return "\n".join(lines) + "\n"
+    return join_lines(lines)
 
 
 def _tell(row: Row, value: float | None) -> str:

@@ -1,15 +1,19 @@
 """What the person at the terminal reads: log lines on stderr, one summary on stdout."""
 
 import logging
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from load_tester.errors import OutputError
 from load_tester.figures.latency import Spread
 from load_tester.figures.objectives import Check
 from load_tester.figures.rates import Rates
 from load_tester.figures.summary import Accuracy, Counts, Summary
 from load_tester.figures.verdict import Verdict
+from load_tester.report.printable import join_lines, make_printable
 
 LOGGER = "load_tester"
 
@@ -20,7 +24,7 @@ _HEADS = ("p50", "p90", "p95", "p99", "p99.9", "max")
 def start_logging() -> None:
     """Send log lines to stderr as `2025-06-25 16:08:29,659 - INFO - message`."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s - %(levelname)s - %(message)s"))
+    handler.setFormatter(_LineFormatter("%(asctime)s - %(levelname)s - %(message)s"))
     logger = logging.getLogger(LOGGER)
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
@@ -32,14 +36,26 @@ def stop_logging() -> None:
 
 
 def write_out(text: str) -> None:
-    """Write to stdout; nothing else in the load tester does."""
-    sys.stdout.write(text)
-    sys.stdout.flush()
+    """Write to stdout; nothing else in the load tester does.
+
+    What would drive the terminal, or cannot be written in its encoding, is spelt out. Raises
+    OutputError when nobody reads it any more, or its disk is full.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    shown = make_printable(text, keep="\n").encode(encoding, errors="backslashreplace")
+    try:
+        sys.stdout.write(shown.decode(encoding))
+        sys.stdout.flush()
+    except OSError as exc:
+        _give_up_stdout()
+        raise OutputError(f"cannot write the summary: {exc.strerror}") from exc
 
 
 def write_error(message: str) -> None:
     """Write one line to stderr on why the run cannot be."""
-    sys.stderr.write(f"load_tester: {' '.join(message.split())}\n")
+    with suppress(OSError):  # there is nowhere left to say it
+        sys.stderr.write(f"load_tester: {make_printable(' '.join(message.split()))}\n")
+        sys.stderr.flush()
 
 
 def render_run(
@@ -66,7 +82,7 @@ def render_run(
         *(row("", reason.sentence) for reason in verdict.reasons),
         *([] if out is None else [row("report", str(out))]),
     ]
-    return "\n".join(lines) + "\n"
+    return join_lines(lines)
 
 
 def row(name: str, text: str) -> str:
@@ -131,3 +147,20 @@ def _accuracy_rows(accuracy: Accuracy | None) -> list[str]:
     share = 100 * accuracy.correct / accuracy.labelled
     told = f"{share:.2f} % ({accuracy.correct} of {accuracy.labelled} labelled)"
     return [row("top-1 accuracy", told)]
+
+
+class _LineFormatter(logging.Formatter):
+    """Writes a message as one line; the lines of a traceback stay lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, with nothing in it that would drive the terminal."""
+        record.message = make_printable(record.message)
+        return super().formatMessage(record)
+
+
+def _give_up_stdout() -> None:
+    """Send what is still buffered nowhere, or the interpreter complains about it at its end."""
+    with suppress(OSError, ValueError):  # what replaces it in tests has no descriptor
+        stdout = sys.stdout.fileno()
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stdout)

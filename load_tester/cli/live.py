@@ -10,7 +10,7 @@ import logging
 import queue
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from threading import Event, Thread
 from types import TracebackType
 
@@ -99,8 +99,11 @@ class LiveView:
         logger = logging.getLogger(LOGGER)
         self._handlers = logger.handlers[:]
         logger.handlers[:] = [_LineHandler(self._lines, self._handlers)]
-        self._live.start()
-        self._thread.start()
+        try:
+            self._live.start()
+            self._thread.start()
+        except OSError:  # the terminal is gone; the run is not
+            logger.handlers[:] = self._handlers
         return self
 
     def __exit__(
@@ -109,12 +112,16 @@ class LiveView:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._thread.ident is None:  # there never was a view
+            return
         self._over.set()
         self._thread.join()
         try:
-            self._print_lines()
+            with suppress(OSError):
+                self._print_lines()
+            with suppress(OSError):
+                self._live.stop()
         finally:
-            self._live.stop()
             logging.getLogger(LOGGER).handlers[:] = self._handlers
 
     def look(self) -> Snapshot:
@@ -153,7 +160,8 @@ class LiveView:
     def _print_lines(self) -> None:
         """Print what was logged meanwhile above the view."""
         while not self._lines.empty():
-            self._console.print(self._lines.get(), markup=False, highlight=False, soft_wrap=True)
+            line = self._lines.get()
+            self._console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 class _LineHandler(logging.Handler):

@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (UsageError, UnreachableError) as exc:
         console.write_error(str(exc))
         return ExitCode.CANNOT_RUN
+    except OSError as exc:  # such as an image that is taken away in the middle of a run
+        console.write_error(_tell_system_error(exc))
+        return ExitCode.CANNOT_RUN
     except KeyboardInterrupt:
         console.write_error("interrupted")
         return ExitCode.INTERRUPTED
@@ -40,6 +43,11 @@ def load_command(name: CommandName) -> Command:
     command = module.COMMAND
     assert isinstance(command, Command)
     return command
+
+
+def _tell_system_error(exc: OSError) -> str:
+    cause = exc.strerror or str(exc) or type(exc).__name__
+    return cause if exc.filename is None else f"{exc.filename}: {cause}"
 
 
 def _create_parser(name: CommandName, command: Command) -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ import argparse
 import math
 from fractions import Fraction
 
+from load_tester.cli.run_arguments import check_seed
 from load_tester.errors import ScheduleError, UsageError
 from load_tester.plan.arrivals import Arrivals, plan_demand
 from load_tester.plan.curves import (
@@ -63,7 +64,9 @@ def read_plan(given: argparse.Namespace) -> Plan:
     if isinstance(demand, Moments) and given.arrivals is not None:
         raise UsageError("--arrivals has no meaning where the moment of each image is given")
     reshaped = reshape(demand, read_reshaping(given))
-    return plan_demand(reshaped, arrivals=given.arrivals or Arrivals.EVEN, seed=given.seed)
+    return plan_demand(
+        reshaped, arrivals=given.arrivals or Arrivals.EVEN, seed=check_seed(given.seed)
+    )
 
 
 def read_reshaping(given: argparse.Namespace) -> Reshaping:

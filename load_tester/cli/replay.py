@@ -51,15 +51,18 @@ def run(given: argparse.Namespace) -> ExitCode:
         prepare_folder(session.run.out)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         done = runner.run(replay(session, plan))
-    return conclude(done, out=session.run.out)
+    code = conclude(done, out=session.run.out)
+    if not done.interrupted:
+        session.checks.finish()
+    return code
 
 
 def read_session(given: argparse.Namespace, plan: Plan) -> Session:
     """Return the session that the flags describe; raises UsageError."""
     watched = read_objective_arguments(given)
     check_warm_up(watched.warm_up_s, plan_s=len(plan.per_second))
-    settings = read_run(given, warm_up_s=watched.warm_up_s)
     target = read_targets(given)
+    settings = read_run(given, kind=target.kind, warm_up_s=watched.warm_up_s)
 
     def show(recorder: Recorder) -> AbstractContextManager[object]:
         return watch(

@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from load_tester.errors import UsageError
-from load_tester.settings import RunSettings
+from load_tester.settings import DEFAULT_WORKERS, RunSettings, TargetKind, default_workers
 
 Number = TypeVar("Number", int, float)
+
+# Larger numbers are not kept exactly by every reader of JSON.
+MOST_SEED = 2**53 - 1
 
 _DEFAULTS = RunSettings()
 
@@ -38,9 +41,9 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-workers",
         type=int,
-        default=_DEFAULTS.max_workers,
         metavar="N",
-        help="uploads under way at once; 0 for no bound (%(default)s)",
+        help="uploads under way at once; 0 for no bound "
+        f"({DEFAULT_WORKERS} to a dispatcher, no bound to a replica)",
     )
     parser.add_argument(
         "--timeout",
@@ -54,18 +57,32 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_run(given: argparse.Namespace, *, warm_up_s: float) -> RunSettings:
-    """Return the settings of a run; raises UsageError naming the bad flag."""
-    if given.max_workers < 0:
-        raise UsageError("--max-workers must be 0 or more")
+def read_run(given: argparse.Namespace, *, kind: TargetKind, warm_up_s: float) -> RunSettings:
+    """Return the settings of a run against such a target; raises UsageError naming the bad flag."""
     return RunSettings(
         images=read_images(given),
-        max_workers=given.max_workers or None,
+        max_workers=_read_workers(given.max_workers, kind),
         timeout_s=check_positive(given.timeout, "--timeout"),
-        seed=given.seed,
+        seed=check_seed(given.seed),
         warm_up_s=warm_up_s,
         out=given.out,
     )
+
+
+def check_seed(seed: int) -> int:
+    """Return the seed; raises UsageError for one that is below 0 or too large to be kept."""
+    if not 0 <= seed <= MOST_SEED:
+        raise UsageError(f"--seed must be from 0 to {MOST_SEED}")
+    return seed
+
+
+def _read_workers(given: int | None, kind: TargetKind) -> int | None:
+    """Return how many uploads may be under way at once, None for any number."""
+    if given is None:
+        return default_workers(kind)
+    if given < 0:
+        raise UsageError("--max-workers must be 0 or more")
+    return given or None
 
 
 def check_positive(value: Number, flag: str) -> Number:

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,18 +24,20 @@ from load_tester.cli.grayscale import (
 )
 from load_tester.cli.live import add_live_arguments, watch
 from load_tester.cli.run_arguments import add_image_arguments, check_positive, read_images
-from load_tester.cli.tables import align_table, tell_ms
-from load_tester.cli.target_arguments import add_target_arguments, read_targets
+from load_tester.cli.scaling_table import render_scaling
+from load_tester.cli.target_arguments import add_target_arguments, read_checks, read_targets
 from load_tester.engine.conversions import ConversionLoop, Work
 from load_tester.engine.recorder import Recorder
 from load_tester.errors import ExitCode, UsageError
 from load_tester.figures.scaling import Conversion, Law, Scaling, measure_scaling
 from load_tester.images import Upload, find_images, load_uploads
 from load_tester.record import Outcome
-from load_tester.report.picture_files import check_picture_path, write_picture
-from load_tester.report.scaling_plot import describe_laws, draw_scaling
+from load_tester.report.picture_files import check_picture_path, write_figures, write_picture
+from load_tester.report.printable import join_lines
+from load_tester.report.scaling_plot import draw_scaling
 from load_tester.session import stop_on_signal
 from load_tester.settings import TargetSettings
+from load_tester.targets.checks import Checks
 from load_tester.targets.opening import open_target
 
 MAX_REPEATS = 1000
@@ -59,6 +61,7 @@ class ScalingSettings:
     output: Path
     quiet: bool
     targets: TargetSettings
+    checks: Checks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,21 +107,32 @@ def run(given: argparse.Namespace) -> ExitCode:
     try:
         scaling = measure_scaling(measured.conversions, cores=settings.cores)
     except ValueError as exc:
-        if measured.interrupted:
-            return ExitCode.INTERRUPTED
-        raise UsageError(f"no time of {STEP} with one thread: {measured.reason}") from exc
-    title = describe_settings(settings)
-    figures = write_picture(
-        settings.output,
-        spec=draw_scaling(scaling, title=title),
-        figures=describe_scaling(scaling, settings=settings, measured=measured),
-    )
-    console.write_out(render_scaling(scaling, title=title))
+        told = _explain(measured)
+        if not measured.wrong and not measured.interrupted:
+            raise UsageError(told) from exc
+        console.write_error(told)
+        return _choose_exit_code(measured)
+    write_scaling(scaling, settings=settings, measured=measured)
+    if not measured.interrupted:
+        settings.checks.finish()
+    return _choose_exit_code(measured)
+
+
+def write_scaling(scaling: Scaling, *, settings: ScalingSettings, measured: Measured) -> None:
+    """Write the figures, print them, and draw the plot.
+
+    Each of them is done even where another cannot be; raises OutputError then.
+    """
+    title, path = describe_settings(settings), settings.output
+    table = render_scaling(scaling, title=title)
     missing = measured.asked - len(measured.conversions)
     if missing:
-        console.write_out(f"  {missing} of {measured.asked} gave no time: {measured.reason}\n")
-    log.info("Wrote %s and %s", settings.output, figures)
-    return _choose_exit_code(measured)
+        table += join_lines([f"  {missing} of {measured.asked} gave no time: {measured.reason}"])
+    with ExitStack() as last_first:
+        last_first.callback(_draw, path, scaling, title)
+        last_first.callback(console.write_out, table)
+        figures = describe_scaling(scaling, settings=settings, measured=measured)
+        log.info("Wrote %s", write_figures(path, figures))
 
 
 def read_settings(given: argparse.Namespace) -> ScalingSettings:
@@ -126,6 +140,7 @@ def read_settings(given: argparse.Namespace) -> ScalingSettings:
     targets = read_targets(given)
     if len(targets.urls) > 1:
         raise UsageError("thread scaling is measured against one --url")
+    picture = choose_picture(read_images(given))
     # Speed-up is against one thread.
     threads = read_numbers(given.threads, "--threads", most=MAX_THREADS)
     cores = given.server_cores
@@ -134,21 +149,24 @@ def read_settings(given: argparse.Namespace) -> ScalingSettings:
     elif (urlsplit(targets.urls[0]).hostname or "").startswith(_HERE):
         cores = os.cpu_count()
     return ScalingSettings(
-        picture=choose_picture(read_images(given)),
+        picture=picture,
         threads=tuple(sorted({1, *threads})),
         repeats=check_range(given.repeats, "--repeats", most=MAX_REPEATS),
-        passes=check_range(given.passes or 1, "--passes", most=MAX_PASSES),
+        passes=check_range(
+            1 if given.passes is None else given.passes, "--passes", most=MAX_PASSES
+        ),
         timeout_s=check_positive(given.timeout, "--timeout"),
         cores=cores,
         output=given.output,
         quiet=given.quiet,
         targets=targets,
+        checks=read_checks(targets, picture),
     )
 
 
 def choose_picture(path: Path) -> Path:
     """Return the file, or the largest of a folder: the more pixels, the more threads can do."""
-    return path if path.is_file() else max(find_images(path), key=lambda file: file.stat().st_size)
+    return max(find_images(path), key=lambda file: file.stat().st_size)
 
 
 def describe_settings(settings: ScalingSettings) -> str:
@@ -183,25 +201,17 @@ def describe_scaling(
     }
 
 
-def render_scaling(scaling: Scaling, *, title: str) -> str:
-    """Return the table, the fitted laws and the notes as text."""
-    head = ("threads", "kernel ms", "min", "max", "step ms", "speed-up", "efficiency", "serial")
-    rows = [
-        (
-            str(point.threads),
-            tell_ms(point.kernel.median_s, digits=3),
-            tell_ms(point.kernel.min_s, digits=3),
-            tell_ms(point.kernel.max_s, digits=3),
-            tell_ms(point.total.median_s, digits=3),
-            f"{point.speed_up:.2f}",
-            f"{point.efficiency:.0%}",
-            "" if point.serial_fraction is None else f"{point.serial_fraction:.1%}",
-        )
-        for point in scaling.points
-    ]
-    laws = [f"  {line}" for line in describe_laws(scaling)]
-    notes = [f"  Note: {note}" for note in scaling.notes]
-    return "\n".join(["", title, *align_table(head, rows), *laws, *notes]) + "\n"
+def _explain(measured: Measured) -> str:
+    """Say why there is nothing to compare with."""
+    time = f"time of {STEP} with one thread"
+    if measured.interrupted:
+        return f"interrupted before there was a {time}"
+    return f"no {time}: {measured.reason}"
+
+
+def _draw(path: Path, scaling: Scaling, title: str) -> None:
+    write_picture(path, draw_scaling(scaling, title=title))
+    log.info("Wrote %s", path)
 
 
 async def _measure(upload: Upload, settings: ScalingSettings) -> Measured:
@@ -210,7 +220,8 @@ async def _measure(upload: Upload, settings: ScalingSettings) -> Measured:
         works = {}
         for threads in settings.threads:
             params = {"threads": threads, "passes": settings.passes}
-            opened = open_target(ask_for_grayscale(settings.targets, params))
+            asked = ask_for_grayscale(settings.targets, params)
+            opened = open_target(asked, checks=settings.checks)
             target = await stack.enter_async_context(opened)
             works[threads] = Work(target.choose(0), upload)
             await target.check_reachable()

@@ -1,6 +1,7 @@
 """Carries one image from its send to its end, and records that end, whichever it is."""
 
 import asyncio
+import logging
 from contextlib import AbstractAsyncContextManager, nullcontext
 
 from load_tester.engine.recorder import Flight, Recorder
@@ -10,6 +11,10 @@ from load_tester.pacing import now_s
 from load_tester.record import Outcome
 from load_tester.targets.base import Answer, Endpoint, Ticket
 
+UNREADABLE = "answer_unreadable"
+
+log = logging.getLogger(__name__)
+
 
 class Carrier:
     """Carries images to endpoints; at most `max_workers` uploads are under way at once."""
@@ -17,6 +22,7 @@ class Carrier:
     def __init__(self, recorder: Recorder, *, max_workers: int | None, timeout_s: float) -> None:
         self._recorder = recorder
         self._timeout_s = timeout_s
+        self._has_told = False
         # asyncio's semaphore serves those who wait in the order in which they came.
         self._workers: AbstractAsyncContextManager[object] = (
             nullcontext() if max_workers is None else asyncio.Semaphore(max_workers)
@@ -26,7 +32,9 @@ class Carrier:
         """Take the image to its end, which its timeout from the intended send brings at last.
 
         Returns how it ended; when this is cancelled, the image is recorded as abandoned or as
-        never sent.
+        never sent. An answer that trips up whatever reads it is wrong like any other that breaks
+        the contract: it must not end the run and lose what was measured. The first is logged with
+        its traceback, for then this program is at fault, too.
         """
         flight.target = endpoint.name
         try:
@@ -59,7 +67,18 @@ class Carrier:
             return exc.outcome, exc.reason
         except TimeoutError:
             return _end_out_of_time(flight)
+        except Exception:
+            if flight.sent_at_s is None:
+                raise
+            self._tell_once(flight)
+            return Outcome.WRONG, UNREADABLE
         return Outcome.OK, None
+
+    def _tell_once(self, flight: Flight) -> None:
+        """Log the exception that is being handled, unless one was before."""
+        if not self._has_told:
+            self._has_told = True
+            log.exception("An answer cannot be read, by a fault of this program: %r", flight.file)
 
     async def _send(self, flight: Flight, upload: Upload, endpoint: Endpoint) -> Ticket | Answer:
         """Upload as soon as a worker is free; what it waited shows as lateness."""

@@ -58,15 +58,20 @@ class ClosedLoop:
         self._retries = retries
         self._carrier = Carrier(recorder, max_workers=None, timeout_s=timeout_s)
         self._numbers = count()
+        self._begun: set[int] = set()
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Send everything and wait for every end; return whether `stop` cut it short.
 
-        When it returns, the recorder holds exactly one record for each attempt made.
+        When it returns, the recorder holds exactly one record for each attempt made, and one for
+        each request that an interruption forestalled.
         """
         with keep_calm():
             self._recorder.start_s = now_s()
-            return await run_until(stop, self._work())
+            interrupted = await run_until(stop, self._work())
+        if interrupted:
+            self._record_untaken()
+        return interrupted
 
     async def _work(self) -> None:
         requests = iter(range(self._requests))
@@ -92,17 +97,37 @@ class ClosedLoop:
                 return
 
     async def _attempt(self, request: int, attempt: int) -> Outcome:
-        upload = self._uploads[request % len(self._uploads)]
-        index, at_s = next(self._numbers), now_s() - self._recorder.start_s
-        flight = Flight(
-            index=index, second=int(at_s) + 1, at_s=at_s, file=upload.file, attempt=attempt
-        )
+        # Nothing is waited for between these counts and the carrier, which records every end.
+        self._begun.add(request)
+        self._recorder.retries += attempt > 1
+        flight, upload = self._prepare(request, attempt)
         endpoint = self._target.choose(request)
         name = f"Request {request + 1}, attempt {attempt}"
-        log.debug("%s: sending %s to %s", name, upload.file, endpoint.name)
+        log.debug("%s: sending %s to %s", name, _plain(upload.file), endpoint.name)
         outcome = await self._carrier.carry(flight, upload, endpoint)
-        log.debug("%s: %s", name, describe_end(self._recorder.record_of(index)))
+        log.debug("%s: %s", name, describe_end(self._recorder.record_of(flight.index)))
         return outcome
+
+    def _record_untaken(self) -> None:
+        """Record the requests that no worker had begun when the loop was interrupted."""
+        for request in range(self._requests):
+            if request not in self._begun:
+                flight, _ = self._prepare(request, 1)
+                flight.target = self._target.choose(request).name
+                self._recorder.end(flight, Outcome.NOT_SENT, "interrupted")
+
+    def _prepare(self, request: int, attempt: int) -> tuple[Flight, Upload]:
+        """Return an attempt at a request, meant for now."""
+        upload = self._uploads[request % len(self._uploads)]
+        at_s = now_s() - self._recorder.start_s
+        flight = Flight(
+            index=next(self._numbers),
+            second=int(at_s) + 1,
+            at_s=at_s,
+            file=upload.file,
+            attempt=attempt,
+        )
+        return flight, upload
 
 
 def retry_pause_s(attempt: int, *, delay_s: float) -> float:
@@ -117,7 +142,9 @@ def describe_end(record: ImageRecord) -> str:
         record.outcome if record.reason is None else f"{record.outcome}: {record.reason}"
     ]
     if record.submit_s is not None:
-        steps.append(f"ticket {record.request_id} after {_milliseconds(record.submit_s)}")
+        steps.append(
+            f"ticket {_plain(record.request_id or '')} after {_milliseconds(record.submit_s)}"
+        )
     if record.from_send_s is not None:
         steps.append(f"result after {_milliseconds(record.from_send_s)}")
     if record.polls:
@@ -126,10 +153,17 @@ def describe_end(record: ImageRecord) -> str:
         steps.append(f"queued {_milliseconds(record.queue_time_s)}")
     if record.processing_time_s is not None:
         steps.append(f"processed {_milliseconds(record.processing_time_s)}")
-    steps += [f"step {step} {_milliseconds(time_s)}" for step, time_s in record.steps_s.items()]
+    steps += [
+        f"step {_plain(step)} {_milliseconds(time_s)}" for step, time_s in record.steps_s.items()
+    ]
     if record.top_label is not None:
-        steps.append(f"label {record.top_label}")
+        steps.append(f"label {_plain(record.top_label)}")
     return "; ".join(steps)
+
+
+def _plain(text: str) -> str:
+    """Return a service's words as they can be shown in one line of a terminal."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from load_tester.figures.scaling import Conversion
 from load_tester.images import Upload
 from load_tester.pacing import now_s
 from load_tester.record import Outcome
+from load_tester.targets.answers import read_number
 from load_tester.targets.base import Answer, Endpoint
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,5 @@ def read_timing(answer: Answer, *, threads: int) -> Conversion | None:
 
 
 def _read_duration(timing: Mapping[str, Any], key: str) -> float | None:
-    value = timing.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if 0 < value < math.inf else None
+    value = read_number(timing.get(key))
+    return value if value is not None and value > 0 else None

@@ -38,12 +38,14 @@ class Recorder:
         """When the run began, on the run's clock."""
         self.sent = 0
         """Images whose sending has begun."""
+        self.retries = 0
+        """How many of the sends are further attempts, by the count of the loop that makes them."""
         self.ended: Counter[Outcome] = Counter()
         """Images that have ended, by their outcome; those never sent among them."""
         self.latest_s: deque[float] = deque(maxlen=_LATEST)
         """The latest latencies from the intended send to the result, in seconds."""
         self.lateness_s: deque[float] = deque(maxlen=_LATEST)
-        """How late the latest sends were, in seconds."""
+        """How late the latest sends were by the generator's own fault, in seconds."""
         self._records: dict[int, ImageRecord] = {}
 
     @property
@@ -68,7 +70,8 @@ class Recorder:
         """Note that the image is being sent now."""
         flight.sent_at_s = now_s()
         self.sent += 1
-        self.lateness_s.append(flight.sent_at_s - self.start_s - flight.at_s)
+        late_s = flight.sent_at_s - self.start_s - flight.at_s
+        self.lateness_s.append(max(0.0, late_s - flight.held_s))
 
     def accept(self, flight: Flight, ticket: Ticket) -> None:
         """Note that the image was given a ticket now."""

@@ -40,6 +40,7 @@ class End(StrEnum):
     REACHED_HIGH = "the highest rate to be tried met the objectives"
     BELOW_LOW = "the lowest rate to be tried missed the objectives"
     GENERATOR = "the load tester was disturbed at the next rate, twice"
+    GONE = "the service went away"
     INTERRUPTED = "interrupted"
 
 
@@ -93,11 +94,18 @@ def choose_rate(steps: Sequence[Step], limits: Limits) -> float | None:
     return _round(math.sqrt(met * missed))
 
 
-def conclude(steps: Sequence[Step], limits: Limits, *, is_interrupted: bool = False) -> Capacity:
-    """Return what the steps of a search that is over have shown."""
+def conclude(
+    steps: Sequence[Step], limits: Limits, *, is_interrupted: bool = False, is_gone: bool = False
+) -> Capacity:
+    """Return what the steps of a search that is over have shown.
+
+    `is_gone` says that the service did not answer any more when the next step was to begin.
+    """
     met, missed = find_bounds(steps)
     if is_interrupted:
         end = End.INTERRUPTED
+    elif is_gone:
+        end = End.GONE
     elif _is_spoiled(steps):
         end = End.GENERATOR
     elif met is None:

@@ -22,6 +22,7 @@ from load_tester.figures.disturbance import (
 from load_tester.figures.lateness import (
     LATE_S,
     LATE_SHARE,
+    NO_WORKER,
     Punctuality,
     is_more_than,
     lateness_limit_s,
@@ -29,6 +30,8 @@ from load_tester.figures.lateness import (
     own_lateness_s,
 )
 from load_tester.figures.rates import measure_rates
+from load_tester.figures.window import is_forestalled
+from load_tester.record import ImageRecord
 from load_tester.run import Mode, Run
 
 BUSY_S = 10.0
@@ -82,45 +85,90 @@ def judge(run: Run) -> Verdict:
     return Verdict(level=level, reasons=tuple(reasons))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Fault:
+    """What the sends themselves speak against a run, its cause not yet known."""
+
+    level: Level
+    sentence: str
+    bound_s: float
+    """The sends that were later than this are those that it is about."""
+
+
 def _judge_sends(run: Run) -> Iterator[Reason]:
     found = measure_punctuality(run)
-    if found.never_free or is_more_than(found.held, found.due, share=LATE_SHARE):
+    yield from _judge_workers(found, bound=run.asked.max_workers)
+    fault = _judge_lateness(found)
+    if fault is not None:
+        late = [record for record in run.records if _is_late(record, fault.bound_s)]
+        cause = find_cause(samples_around(run.generator, late))
+        yield Reason(
+            level=fault.level, resource=cause, sentence=f"{fault.sentence}: {EVIDENCE[cause]}"
+        )
+
+
+def _judge_workers(found: Punctuality, *, bound: int | None) -> Iterator[Reason]:
+    """Judge what `--max-workers` held back: a bound on the load is no merit of the service."""
+    told = f"--max-workers {bound} held back {found.held} of {found.due} images"
+    if _is_spoiled_by_workers(found):
+        longest = f"by up to {1000 * found.longest_held_s:.0f} ms"
+        never = f"; {found.never_free} were never sent" if found.never_free else ""
+        yield Reason(
+            level=Level.INVALID,
+            resource=Resource.WORKERS,
+            sentence=f"{told} {longest}{never}: raise it, or set it to 0 for no bound",
+        )
+    elif found.never_free or is_more_than(found.held, found.due, share=LATE_SHARE):
         yield Reason(
             level=Level.SUSPECT,
             resource=Resource.WORKERS,
-            sentence=f"--max-workers {run.asked.max_workers} held back {found.held} of "
-            f"{found.due} images: the service was offered less at a time than was asked for",
+            sentence=f"{told}: the service was offered less at a time than was asked for",
         )
-    level = _judge_lateness(found)
-    if level is Level.VALID:
-        return
-    bound_s = found.limit_s if found.very_late else LATE_S
-    late = [record for record in run.records if own_lateness_s(record) > bound_s]
-    cause = find_cause(samples_around(run.generator, late))
-    yield Reason(
-        level=level, resource=cause, sentence=f"{_describe(found, level)}: {EVIDENCE[cause]}"
+
+
+def _is_spoiled_by_workers(found: Punctuality) -> bool:
+    """Tell whether too many were too late, or never sent, and would not have been otherwise."""
+    if is_more_than(found.held_late, found.due, share=LATE_SHARE):
+        return True
+    # It may be what takes a run that is late by itself over the bound.
+    is_late_anyway = is_more_than(found.very_late, found.sends, share=LATE_SHARE)
+    both = found.held_late + found.very_late
+    return (
+        found.held_late > 0
+        and not is_late_anyway
+        and is_more_than(both, found.due, share=LATE_SHARE)
     )
 
 
-def _judge_lateness(found: Punctuality) -> Level:
+def _judge_lateness(found: Punctuality) -> _Fault | None:
+    """Return the gravest that can be said of the generator's own lateness, None for nothing."""
     if is_more_than(found.very_late, found.sends, share=LATE_SHARE):
-        return Level.INVALID
-    if is_more_than(found.missing, found.due, share=MISSING_SHARE):
-        return Level.INVALID
-    if is_more_than(found.late, found.sends, share=LATE_SHARE):
-        return Level.SUSPECT
-    return Level.VALID
-
-
-def _describe(found: Punctuality, level: Level) -> str:
-    if level is Level.SUSPECT:
-        return f"{found.late} of {found.sends} sends were more than 1 ms late"
-    if found.very_late:
-        return (
-            f"{found.very_late} of {found.sends} sends were more than "
-            f"{1000 * found.limit_s:.0f} ms late, one of them {1000 * found.worst_s:.0f} ms"
+        return _Fault(
+            level=Level.INVALID,
+            sentence=f"{found.very_late} of {found.sends} sends were more than "
+            f"{1000 * found.limit_s:.0f} ms late, one of them {1000 * found.worst_s:.0f} ms",
+            bound_s=found.limit_s,
         )
-    return f"{found.missing} images were not sent in the time of the plan"
+    if is_more_than(found.missing, found.due, share=MISSING_SHARE):
+        return _Fault(
+            level=Level.INVALID,
+            sentence=f"{found.missing} images were not sent in the time of the plan",
+            bound_s=found.limit_s,
+        )
+    if is_more_than(found.late, found.sends, share=LATE_SHARE):
+        return _Fault(
+            level=Level.SUSPECT,
+            sentence=f"{found.late} of {found.sends} sends were more than 1 ms late",
+            bound_s=LATE_S,
+        )
+    return None
+
+
+def _is_late(record: ImageRecord, bound_s: float) -> bool:
+    """Tell whether an image was late, or never sent, by the generator's own fault."""
+    if record.sent_s is None:
+        return not is_forestalled(record) and record.reason != NO_WORKER
+    return own_lateness_s(record) > bound_s
 
 
 def _judge_machine(run: Run) -> Iterator[Reason]:

@@ -9,7 +9,8 @@ from http import HTTPStatus
 from yarl import URL
 
 from load_tester.errors import ImageError
-from load_tester.generator.scraper import keep_lines, sum_families
+from load_tester.generator.scraper import keep_lines, key_for, sum_families
+from load_tester.settings import TargetSettings
 from load_tester.targets.client import HttpClient, Reply, open_session
 
 TIMEOUT_S = 5.0
@@ -50,17 +51,17 @@ class Bystander:
 
 
 @asynccontextmanager
-async def open_bystander(
-    url: str, *, metrics_url: str, api_key: str | None
-) -> AsyncIterator[Bystander]:
-    """Open a bystander with connections of its own; the key goes nowhere but to the service."""
-    metrics_key = api_key if URL(metrics_url).origin() == URL(url).origin() else None
+async def open_bystander(target: TargetSettings, *, metrics_url: str) -> AsyncIterator[Bystander]:
+    """Open a bystander of the target's first service, with connections of its own.
+
+    The key goes nowhere but to the services of the target.
+    """
     async with (
-        open_session(api_key=api_key) as session,
-        open_session(api_key=metrics_key) as metrics_session,
+        open_session(api_key=target.api_key) as session,
+        open_session(api_key=key_for(metrics_url, target)) as metrics_session,
     ):
         yield Bystander(
-            HttpClient(session, url=url),
+            HttpClient(session, url=target.urls[0]),
             metrics_client=HttpClient(metrics_session, url=metrics_url),
             metrics_url=metrics_url,
         )

@@ -59,6 +59,8 @@ async def run_echo() -> AsyncIterator[str]:
         cwd=_PROJECT,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        # Ctrl-C is for this process alone; the child ends with its standard input.
+        start_new_session=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from load_tester.pacing import now_s
 from load_tester.run import ServiceSample
+from load_tester.settings import TargetSettings
 
 EVERY_S = 1.0
 TIMEOUT_S = 2.0
@@ -118,3 +119,16 @@ def sum_families(text: str) -> dict[str, float]:
 def metrics_url(target_url: str) -> str:
     """Return where a service at that URL shows its metrics."""
     return f"{target_url}{PATH}"
+
+
+def key_for(url: str, target: TargetSettings) -> str | None:
+    """Return the key to be sent to `url`: that of the target, if it is one of its own services."""
+    own = {_origin(service) for service in target.urls}
+    return target.api_key if _origin(url) in own else None
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    """Return whom a URL speaks to (RFC 6454): scheme, host and port."""
+    parts = urlsplit(url)
+    usual = http.client.HTTPS_PORT if parts.scheme == "https" else http.client.HTTP_PORT
+    return parts.scheme, parts.hostname, parts.port or usual

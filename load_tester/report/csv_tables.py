@@ -9,6 +9,7 @@ from typing import Final
 from load_tester.figures.parts import list_steps
 from load_tester.figures.series import Second, count_seconds
 from load_tester.record import ImageRecord
+from load_tester.report.printable import make_printable
 from load_tester.run import Run
 
 _FIELDS: Final = (
@@ -64,7 +65,11 @@ def _take(line: io.StringIO) -> bytes:
 
 
 def _disarm(cell: Cell) -> Cell:
-    """Keep a stranger's text, such as a file's name, from being run as a formula."""
-    if isinstance(cell, str) and cell.startswith(_FORMULA):
-        return f"'{cell}"
-    return cell
+    """Keep a stranger's text, such as a file's name, from being run as a formula.
+
+    Nor does it drive the terminal that shows the table; a line end is a part of its cell.
+    """
+    if not isinstance(cell, str):
+        return cell
+    shown = make_printable(cell, keep="\n")
+    return f"'{shown}" if cell.startswith(_FORMULA) else shown

@@ -9,6 +9,7 @@ import msgspec
 from load_tester.figures.comparison import Comparison
 from load_tester.figures.flight import measure_flight
 from load_tester.figures.health import list_metrics, sum_up_health
+from load_tester.figures.latency import QUANTILES, samples_needed
 from load_tester.figures.mistakes import count_reasons, count_reasons_over_time, list_wrong
 from load_tester.figures.objectives import check_objectives
 from load_tester.figures.offered import measure_offered
@@ -103,6 +104,9 @@ def _sum_up(summary: Summary) -> JsonObject:
             "from_send": summary.from_send,
             "submit": summary.submit,
             "lateness": summary.lateness,
+        },
+        "samples_needed": {
+            f"p{quantile:g}_s".replace(".", ""): samples_needed(quantile) for quantile in QUANTILES
         },
         "throughput": summary.rates,
         "polls": {"mean": summary.mean_polls},

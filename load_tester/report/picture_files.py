@@ -20,17 +20,25 @@ def check_picture_path(path: Path) -> None:
     prepare_folder(path.parent)
 
 
-def write_picture(path: Path, *, spec: JsonObject, figures: JsonObject) -> Path:
-    """Write the picture of a Vega-Lite spec and its figures; return the path of the figures.
+def write_figures(path: Path, figures: JsonObject) -> Path:
+    """Write the figures of the picture at `path` beside it; return where.
 
     Raises OutputError when the disk says no.
     """
     beside = path.with_suffix(".json")
     document = {"version": FORMAT_VERSION, **figures}
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    _write(beside, text.encode())
+    return beside
+
+
+def write_picture(path: Path, spec: JsonObject) -> None:
+    """Write the picture of a Vega-Lite spec; raises OutputError when the disk says no."""
+    _write(path, render_png(spec))
+
+
+def _write(path: Path, content: bytes) -> None:
     try:
-        write_whole(beside, [text.encode()])
-        write_whole(path, [render_png(spec)])
+        write_whole(path, [content])
     except OSError as exc:
         raise OutputError(f"cannot write {path}: {exc.strerror}") from exc
-    return beside

@@ -13,7 +13,7 @@ from load_tester.report.theme import LIGHT, PICTURE_FONT, JsonObject, make_confi
 WIDTH_PX: Final = 860
 SCALE: Final = 2
 """Pixels of the picture for each pixel of the spec."""
-_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def render_png(spec: JsonObject) -> bytes:
@@ -31,7 +31,7 @@ def render_png(spec: JsonObject) -> bytes:
 def _make_showable(value: Any) -> Any:
     """Return a piece of a spec whose texts the renderer can show: names of files may hold anything.
 
-    It goes by way of XML, which most control characters must not be in.
+    It goes by way of XML, which most control characters and half characters must not be in.
     """
     if isinstance(value, str):
         return _NOT_IN_XML.sub("\N{REPLACEMENT CHARACTER}", value)

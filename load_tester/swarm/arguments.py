@@ -7,7 +7,9 @@ from pathlib import Path
 
 from locust.argument_parser import LocustArgumentParser
 
+from load_tester.cli.run_arguments import check_positive
 from load_tester.cli.target_arguments import add_target_arguments, read_checks, read_targets
+from load_tester.errors import UsageError
 from load_tester.images import Upload, find_images, load_uploads
 from load_tester.plan.curves import (
     CURVES,
@@ -72,14 +74,23 @@ def fill_in(options: argparse.Namespace) -> None:
 
 
 def read_curve(options: argparse.Namespace) -> SampledCurve:
-    """Return the curve that the arguments ask for; raises ScheduleError."""
+    """Return the curve that the arguments ask for; raises UsageError naming the bad one."""
     return draw_curve(
         options.curve,
-        users=options.num_users,
-        # The web page gives it as text.
-        duration_s=float(options.duration) if options.duration else None,
-        spawn_rate=options.spawn_rate,
+        users=check_positive(options.num_users, "--users"),
+        duration_s=_read_duration(options.duration),
+        spawn_rate=check_positive(options.spawn_rate, "--spawn-rate"),
     )
+
+
+def _read_duration(given: float | str | None) -> float | None:
+    """Return the duration in seconds; the web page gives it as text, empty for none."""
+    if given is None or given == "":
+        return None
+    try:
+        return check_positive(float(given), "--duration")
+    except ValueError as exc:
+        raise UsageError(f"--duration takes seconds, not {given!r}") from exc
 
 
 def read_work(options: argparse.Namespace, *, host: str | None) -> Work:
@@ -99,6 +110,6 @@ def read_work(options: argparse.Namespace, *, host: str | None) -> Work:
     target, images = read_targets(given), Path(options.images)
     return Work(
         target=target,
-        uploads=load_uploads(find_images(images), multipart=False),
+        uploads=load_uploads(find_images(images), multipart=False, folder=images),
         checks=read_checks(target, images),
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from itertools import cycle
 from typing import TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from locust import FastHttpUser, constant_pacing, task
 from locust.contrib.fasthttp import ResponseContextManager
@@ -14,11 +14,12 @@ from locust.contrib.fasthttp import ResponseContextManager
 from load_tester.errors import BrokenError, FailedError, ImageError, WrongError
 from load_tester.images import Upload
 from load_tester.pacing import now_s
-from load_tester.settings import DEFAULT_URL, TargetKind, TargetSettings
+from load_tester.settings import DEFAULT_URL, TargetKind
 from load_tester.swarm.arguments import Work
 from load_tester.swarm.judging import Reply, judge
 from load_tester.targets.answers import read_process_answer, read_result, read_ticket
 from load_tester.targets.base import Answer, Ticket
+from load_tester.targets.dispatcher import write_query
 from load_tester.targets.polling import WAIT_S, Habits, Looks, read_retry_after
 
 TIMEOUT_S = 60.0
@@ -46,7 +47,7 @@ class PipelineUser(FastHttpUser):
         target = self.work.target
         self._urls = _from_anywhere(target.urls)
         self._uploads = _from_anywhere(self.work.uploads)
-        self._query = _query(target)
+        self._query = write_query(target)
         self._key = {"Authorization": f"Bearer {target.api_key}"} if target.api_key else {}
         self._habits = Habits()
 
@@ -161,11 +162,3 @@ def _from_anywhere(values: Sequence[Value]) -> Iterator[Value]:
 
 def _result(url: str, request_id: str) -> str:
     return f"{url}/result/{quote(request_id, safe='')}"
-
-
-def _query(target: TargetSettings) -> str:
-    query = {"pipeline": target.pipeline, "params": target.params}
-    asked = {name: value for name, value in query.items() if value is not None}
-    if not target.use_cache:
-        asked["cache"] = "false"
-    return f"?{urlencode(asked)}" if asked else ""

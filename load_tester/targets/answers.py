@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, NoReturn
 
 from load_tester.errors import FailedError, RefusedError, WrongError
+from load_tester.images import last_part
 from load_tester.pacing import now_s
 from load_tester.targets.base import Answer, Ticket
 
@@ -22,6 +23,8 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _PICTURE_TYPES = ("image/", "application/zip")
 _STEP_TIME = re.compile(r"x-step-(.+)-time", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,12})?", re.ASCII)
+# What a service may add to a reason: nothing that could break a line or colour a terminal.
+_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 _NO_STEPS: dict[str, float] = {}
 
 
@@ -113,8 +116,9 @@ def read_step_times(headers: Mapping[str, str]) -> dict[str, float]:
 
 
 def _check_name(document: Mapping[str, Any], *, file: str) -> None:
-    filename = document.get("filename")
-    if isinstance(filename, str) and _PLAIN_NAME.fullmatch(file) and filename != file:
+    """Raise WrongError when it names another file; the service was told the last part only."""
+    filename, name = document.get("filename"), last_part(file)
+    if isinstance(filename, str) and _PLAIN_NAME.fullmatch(name) and filename != name:
         raise WrongError("result_of_another_file")
 
 
@@ -140,12 +144,17 @@ def _raise_ended(job: dict[str, Any]) -> NoReturn:
         raise WrongError("result_status_unknown")
     error = job.get("error")
     code = error.get("code") if isinstance(error, dict) else None
-    raise FailedError(f"job_{status}:{code}" if isinstance(code, str) else f"job_{status}")
+    is_told = isinstance(code, str) and _CODE.fullmatch(code)
+    raise FailedError(f"job_{status}:{code}" if is_told else f"job_{status}")
 
 
 def _read_object(body: bytes, *, what: str) -> dict[str, Any]:
     try:
-        parsed = json.loads(body, parse_constant=_refuse_constant)
+        # Bytes would be taken for other encodings, too, and for characters that there are not.
+        text = body.decode("utf-8-sig")
+        parsed = json.loads(text, parse_constant=_refuse_constant)
+        if "\\ud" in text or "\\uD" in text:
+            _refuse_halves(parsed)
     except (ValueError, RecursionError) as exc:
         raise WrongError(f"{what}_not_json") from exc
     if not isinstance(parsed, dict):
@@ -156,6 +165,11 @@ def _read_object(body: bytes, *, what: str) -> dict[str, Any]:
 def _refuse_constant(name: str) -> NoReturn:
     """NaN and Infinity are Python's own: no other client could read them."""
     raise ValueError(name)
+
+
+def _refuse_halves(parsed: object) -> None:
+    """Raise ValueError for half a character (a lone surrogate), which no file can hold."""
+    json.dumps(parsed, ensure_ascii=False).encode()
 
 
 def _read_flag(source: dict[str, Any], key: str) -> bool:
@@ -169,9 +183,10 @@ def _read_duration(source: dict[str, Any], key: str) -> float | None:
     value = source.get(key)
     if value is None:
         return None
-    if not _is_number(value) or value < 0:
+    number = read_number(value)
+    if number is None or number < 0:
         raise WrongError(f"{key}_not_a_duration")
-    return float(value)
+    return number
 
 
 def _read_text(source: dict[str, Any], key: str) -> str | None:
@@ -210,4 +225,15 @@ def _is_label(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return read_number(value) is not None
+
+
+def read_number(value: object) -> float | None:
+    """Return a JSON number, None for anything else, such as one of hundreds of digits."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,5 +1,6 @@
 """Whether an answer is the right one, beyond being well formed. Pure."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
@@ -11,6 +12,10 @@ from load_tester.errors import WrongError
 from load_tester.figures.summary import is_same_label
 from load_tester.images import Upload
 from load_tester.targets.base import Answer
+
+# What of an answer's own words may be part of a reason.
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_DEEPEST = 8
 
 
 class Check(Protocol):
@@ -29,9 +34,11 @@ class Checks:
     def __init__(
         self, checks: Sequence[Check] = (), *, at_end: Callable[[], None] = lambda: None
     ) -> None:
-        """Take the checks, and what is to be done with what they kept when the run is over."""
+        """Take the checks, and what is to be done at last with what they kept."""
         self._checks = tuple(checks)
         self.finish = at_end
+        """To be called once all is over, and only when nothing was cut short; raises OutputError
+        when what was kept cannot be written."""
 
     def want_picture(self, answer: Answer, upload: Upload) -> bool:
         """Tell whether any of them has to see the picture."""
@@ -78,7 +85,10 @@ class SchemaCheck(_JsonCheck):
         self._validator = validator
 
     def find_fault(self, answer: Answer, upload: Upload, *, picture: bytes | None) -> str | None:
-        """Return `schema_broken:PLACE` with the place of the first fault, None without."""
+        """Return `schema_broken:PLACE` with the place of the first fault, None without.
+
+        A number that is too long to be computed with is `schema_number_too_long`.
+        """
         del upload, picture
         if answer.document is None:
             return "schema_needs_json"
@@ -86,6 +96,8 @@ class SchemaCheck(_JsonCheck):
             fault = next(self._validator.iter_errors(answer.document), None)
         except (Unresolvable, RecursionError):
             return "schema_without_end"
+        except ArithmeticError:
+            return "schema_number_too_long"
         return None if fault is None else f"schema_broken:{_place(fault.absolute_path)}"
 
 
@@ -142,4 +154,6 @@ def _digest(picture: bytes | None) -> str | None:
 
 
 def _place(path: Sequence[Any]) -> str:
-    return "/".join(map(str, path)) or "."
+    """Return where in an answer something is, in words that are safe to show."""
+    parts = [part if _PLAIN.fullmatch(part) else "?" for part in map(str, path)]
+    return "/".join([*parts[:_DEEPEST], *(["..."] if len(parts) > _DEEPEST else [])]) or "."

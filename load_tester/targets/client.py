@@ -58,7 +58,7 @@ class HttpClient:
         """Return when anything answers at the path; raises UnreachableError with the cause."""
         limit = aiohttp.ClientTimeout(total=HEALTH_TIMEOUT_S)
         try:
-            async with self._session.get(self.address(path), timeout=limit):
+            async with self._session.get(self.address(path), timeout=limit, allow_redirects=False):
                 return
         except (aiohttp.ClientError, OSError, ValueError) as exc:  # ValueError: no such host name
             raise UnreachableError(
@@ -181,4 +181,6 @@ def _name_cause(exc: Exception) -> str:
         return f"no answer within {HEALTH_TIMEOUT_S:g} s"
     if isinstance(exc, OSError) and exc.errno is not None and exc.errno > 0:
         return os.strerror(exc.errno)  # the exception's own text leaves out why
-    return str(exc) or type(exc).__name__
+    # It may quote what was answered.
+    text = " ".join(str(exc).split())
+    return (text if text.isprintable() else ascii(text)) or type(exc).__name__

@@ -40,7 +40,7 @@ class DispatcherTarget:
         self._client = client
         self._checks = checks
         self._alarms = alarms
-        self._submit_address = client.address(f"/predict_async{_query(settings)}")
+        self._submit_address = client.address(f"/predict_async{write_query(settings)}")
         self._tickets: set[str] = set()
         self._habits = Habits()
 
@@ -112,7 +112,7 @@ class DispatcherTarget:
         return reply.body if reply.status == HTTPStatus.OK else None
 
 
-def _query(settings: TargetSettings) -> str:
+def write_query(settings: TargetSettings) -> str:
     """Return what is asked for beyond the image, as a query with its question mark."""
     query = {} if settings.pipeline is None else {"pipeline": settings.pipeline}
     if settings.params is not None:

@@ -3,7 +3,8 @@
 A file of golden answers is a JSON object that has for each image file either its best label or
 the SHA-256 of its picture: `{"drum.jpg": {"label": "drum"}, "cat.png": {"sha256": "9f86..."}}`.
 A folder of golden pictures has for each image file one of the same name, or of the same name but
-for its ending.
+for its ending. Images in folders below are named by their paths, or by their last parts where no
+other image has the same.
 """
 
 import json
@@ -12,14 +13,21 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from jsonschema.exceptions import SchemaError
 from jsonschema.validators import validator_for
 from referencing import Registry
 
 from load_tester.errors import OutputError, UsageError
-from load_tester.images import CONTENT_TYPES, find_images, read_labels
+from load_tester.images import (
+    CONTENT_TYPES,
+    known_as,
+    list_names,
+    match_images,
+    name_of,
+    read_labels,
+)
 from load_tester.settings import TargetSettings
 from load_tester.targets.checks import (
     Check,
@@ -41,11 +49,18 @@ def create_checks(settings: TargetSettings, images: Path) -> Checks:
     checks = [_create_check(text, images) for text in settings.checks]
     if settings.write_golden is None:
         return Checks(checks)
-    if not os.access(settings.write_golden.parent, os.W_OK):
-        raise OutputError(f"cannot write to the folder {settings.write_golden.parent}")
+    _check_writable(settings.write_golden)
     recorder = GoldenRecorder()
     keep = partial(_write_golden, settings.write_golden, recorder.golden)
     return Checks([*checks, recorder], at_end=keep)
+
+
+def _check_writable(golden: Path) -> None:
+    """Raise OutputError where the golden answers could not be written when the run is over."""
+    if golden.is_dir():
+        raise OutputError(f"golden answers are written to a file, and {golden} is a folder")
+    if not golden.parent.is_dir() or not os.access(golden.parent, os.W_OK):
+        raise OutputError(f"cannot write to the folder {golden.parent}")
 
 
 def _create_check(text: str, images: Path) -> Check:
@@ -79,7 +94,8 @@ def read_golden(path: Path, *, images: Path) -> Mapping[str, Mapping[str, str]]:
         raise UsageError(f"cannot read the golden answers {path}: {cause}") from exc
     if not isinstance(golden, dict) or not all(map(_is_fingerprint, golden.values())):
         raise UsageError(f"{path} does not hold a label or sha256 for each image file")
-    return golden
+    # A golden file may know images that are not sent this time, and by names of their own.
+    return match_images(golden, list_names(images))
 
 
 def _is_fingerprint(value: object) -> bool:
@@ -93,16 +109,23 @@ def _is_fingerprint(value: object) -> bool:
 
 def _read_golden_pictures(folder: Path, images: Path) -> Mapping[str, Mapping[str, str]]:
     """Return the digest of the picture in the folder for each image file that has one."""
-    pictures = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
-    by_stem = {path.stem: path for path in pictures.values() if _is_picture(path)}
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    pictures = {name_of(path, folder): path for path in files}
+    by_stem = {_stem(name): path for name, path in pictures.items() if _is_picture(path)}
     found: dict[str, Mapping[str, str]] = {}
-    for image in find_images(images):
-        picture = pictures.get(image.name) or by_stem.get(image.stem)
+    for image, names in known_as(list_names(images)).items():
+        meant = (pictures.get(name) or by_stem.get(_stem(name)) for name in names)
+        picture = next(filter(None, meant), None)
         if picture is not None:
-            found[image.name] = {"sha256": sha256(picture.read_bytes()).hexdigest()}
+            found[image] = {"sha256": sha256(picture.read_bytes()).hexdigest()}
     if not found:
         raise UsageError(f"no picture in {folder} has the name of an image in {images}")
     return found
+
+
+def _stem(name: str) -> str:
+    """Return a path without its ending."""
+    return str(PurePosixPath(name).with_suffix(""))
 
 
 def _is_picture(path: Path) -> bool:

@@ -18,10 +18,7 @@ from load_tester.targets.several import SeveralTargets
 async def open_target(
     settings: TargetSettings, *, checks: Checks | None = None
 ) -> AsyncIterator[Target]:
-    """Open the target; nothing is sent yet. Every endpoint has connections of its own.
-
-    Whatever the checks keep is written when it is closed; raises OutputError when it cannot be.
-    """
+    """Open the target; nothing is sent yet. Every endpoint has connections of its own."""
     checks = checks or Checks()
     async with AsyncExitStack() as stack:
         alarms = stack.enter_context(open_alarms())
@@ -33,7 +30,6 @@ async def open_target(
                 _create_target(client, url=url, settings=settings, checks=checks, alarms=alarms)
             )
         yield targets[0] if len(targets) == 1 else SeveralTargets(targets)
-        checks.finish()
 
 
 def _create_target(

@@ -7,7 +7,7 @@ import json
 from http import HTTPStatus
 
 from load_tester.errors import WrongError
-from load_tester.images import Upload
+from load_tester.images import Upload, encode_form
 from load_tester.pacing import Alarms
 from load_tester.settings import TargetSettings
 from load_tester.targets.answers import read_ticket
@@ -15,8 +15,6 @@ from load_tester.targets.base import Ticket
 from load_tester.targets.checks import Checks
 from load_tester.targets.client import HttpClient
 from load_tester.targets.dispatcher import DispatcherTarget
-
-_BOUNDARY = "conveyor-load-tester-5f2b7c1e9a604d38"
 
 
 class OperationsTarget(DispatcherTarget):
@@ -59,28 +57,20 @@ def encode_operations(upload: Upload, *, operations: str, use_cache: bool) -> Up
         "actions": f'{{"operations": {operations}}}',
         "cache": "true" if use_cache else "false",
     }
-    # The file comes last: work begins while it arrives.
-    head = "".join(
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in fields.items()
+    body, headers = encode_form(
+        fields,
+        field="files",
+        name=upload.name,
+        content_type=upload.headers["Content-Type"],
+        body=upload.body,
     )
-    quoted = upload.file.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-    head += (
-        f"--{_BOUNDARY}\r\n"
-        f'Content-Disposition: form-data; name="files"; filename="{quoted}"\r\n'
-        f"Content-Type: {upload.headers['Content-Type']}\r\n\r\n"
-    )
-    return Upload(
-        file=upload.file,
-        body=b"".join((head.encode(), upload.body, f"\r\n--{_BOUNDARY}--\r\n".encode())),
-        headers={"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"},
-    )
+    return Upload(file=upload.file, body=body, headers=headers)
 
 
 def _find_ticket(body: bytes) -> bytes:
     """Return the one ticket in the answer to a batch; raises WrongError when it is none."""
     try:
         (ticket,) = json.loads(body)["requests"]
+        return json.dumps(ticket).encode()
     except (ValueError, TypeError, KeyError, RecursionError) as exc:
         raise WrongError("batch_without_a_ticket") from exc
-    return json.dumps(ticket).encode()

@@ -28,6 +28,7 @@ class GrayscaleService:
     never_from: int | None = None  # from this job on none ends
     queue_size: list[int] = field(default_factory=list)  # told once each, then nothing waits
     ready_status: int = 200
+    picture: bytes | None = None
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     fields: list[dict[str, str]] = field(default_factory=list)
@@ -49,6 +50,7 @@ class GrayscaleService:
         app.router.add_post("/process", self._process)
         app.router.add_post("/predict_async", self._predict)
         app.router.add_get("/result/{id}", self._result)
+        app.router.add_get("/result/{id}/image", self._image)
         return app
 
     async def _health(self, _: web.Request) -> web.Response:
@@ -116,6 +118,11 @@ class GrayscaleService:
                 "result": {"width": 4, "height": 3, "url": "/x", **self._timings(number)},
             }
         )
+
+    async def _image(self, _: web.Request) -> web.Response:
+        if self.picture is None:
+            raise web.HTTPNotFound
+        return web.Response(body=self.picture, content_type="image/png")
 
     def _timings(self, number: int) -> dict[str, Any]:
         params = self.asked[number]

@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 
 from load_tester.errors import ImagesError
-from load_tester.images import find_images, load_uploads, pick_images, read_labels
+from load_tester.images import (
+    describe_pictures,
+    find_images,
+    list_names,
+    load_uploads,
+    pick_images,
+    read_labels,
+)
 
 
 def test_images_are_found_in_every_folder_below_and_nothing_else_is(photos: Path) -> None:
@@ -50,6 +57,23 @@ def test_a_multipart_upload_names_the_field_image(photos: Path) -> None:
     assert b'name="image"; filename="drum.jpg"' in upload.body
     assert (photos / "drum.jpg").read_bytes() in upload.body
     assert upload.headers["Content-Type"].startswith("multipart/form-data; boundary=")
+
+
+@pytest.mark.parametrize("multipart", [False, True])
+def test_files_of_one_name_in_two_folders_are_two_images(photos: Path, multipart: bool) -> None:
+    for folder in ("a", "b"):
+        (photos / folder).mkdir()
+        (photos / folder / "drum.jpg").write_bytes(folder.encode())
+    paths = find_images(photos)
+    uploads = load_uploads(paths, multipart=multipart, folder=photos)
+    names = ["a/drum.jpg", "b/drum.jpg", "drum.jpg", "goldfinch.JPEG", "tank.png"]
+    assert [upload.file for upload in uploads] == list_names(photos) == names
+    assert list(describe_pictures(paths, folder=photos)) == names
+    assert [upload.name for upload in uploads[:3]] == ["drum.jpg"] * 3
+    told = [upload.headers.get("X-Filename", "") + repr(upload.body) for upload in uploads]
+    assert not any("a/drum" in text for text in told)
+    (one,) = load_uploads(find_images(paths[0]), multipart=multipart, folder=paths[0])
+    assert one.file == "drum.jpg"
 
 
 def test_a_file_that_vanished_is_named(tmp_path: Path) -> None:

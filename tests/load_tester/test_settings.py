@@ -1,7 +1,13 @@
 import pytest
 
 from load_tester.errors import AddressError
-from load_tester.settings import RunSettings, TargetKind, TargetSettings, check_url
+from load_tester.settings import (
+    RunSettings,
+    TargetKind,
+    TargetSettings,
+    check_url,
+    default_workers,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +49,11 @@ def test_the_defaults_are_those_of_the_reference() -> None:
     assert (target.use_cache, target.multipart) == (True, False)
     assert run.images.name == "images"
     assert (run.max_workers, run.timeout_s, run.seed) == (50, 60.0, 0)
+
+
+def test_uploads_to_a_replica_which_last_as_long_as_their_images_have_no_bound() -> None:
+    assert default_workers(TargetKind.DISPATCHER) == 50
+    assert default_workers(TargetKind.REPLICA) is None
 
 
 def test_a_key_is_not_repeated() -> None:

@@ -1,11 +1,13 @@
 """What cannot run is told in one line, with the exit code that says so, in every mode."""
 
+import argparse
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from load_tester.cli.command import Command
 from load_tester.cli.main import main
 from load_tester.errors import ExitCode
 from tests.load_tester.cli.running_script import script
@@ -100,6 +102,12 @@ def test_a_folder_without_pictures_is_told_in_one_line(
         ("--counts 0", "--counts"),
         ("--threads 1,x", "--threads"),
         ("--threads 0", "--threads"),
+        ("--schedule 1 --arrivals poisson --seed=-1", "--seed"),
+        ("--schedule 1 --seed 99999999999999999999", "--seed"),
+        ("--count 1 --seed=-1", "--seed"),
+        ("--counts 1 --seed=-1", "--seed"),
+        ("capacity --slo p95<1s --seed=-1", "--seed"),
+        ("compare /nowhere/a /nowhere/b --seed=-1", "--seed"),
         ("capacity", "--slo"),
         ("compare /nowhere/a /nowhere/b", "/nowhere/a"),
         ("report /nowhere/a", "/nowhere/a"),
@@ -128,3 +136,24 @@ def test_a_report_that_could_not_be_written_is_told_before_the_first_image(
     (told,) = complaints(capfd)
     assert "cannot write" in told
     assert str(photos / "tank.png") in told
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "gone.jpg"), "gone.jpg: No such file"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (FileNotFoundError(2, "No such file", "\x1b[2Jgone.jpg"), "\\x1b[2Jgone.jpg: No such file"),
+    ],
+)
+def test_a_file_that_vanishes_in_the_middle_of_a_run_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], error: OSError, told: str
+) -> None:
+    def run(given: argparse.Namespace) -> ExitCode:
+        raise error
+
+    command = Command("Breaks.", lambda parser: None, run)
+    monkeypatch.setattr("load_tester.cli.main.load_command", lambda name: command)
+    assert main([]) == ExitCode.CANNOT_RUN
+    (line,) = complaints(capfd)
+    assert line.startswith(f"load_tester: {told}")

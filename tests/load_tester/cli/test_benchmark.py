@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from load_tester.cli.benchmark import choose_gravest, wait_until_calm
+from load_tester.cli.benchmark import Reached, choose_gravest, wait_until_calm
 from load_tester.cli.benchmark_arguments import (
     BenchmarkSettings,
     add_arguments,
@@ -20,8 +20,9 @@ from load_tester.cli.benchmark_arguments import (
 from load_tester.cli.main import main
 from load_tester.errors import ExitCode, UsageError
 from load_tester.generator.bystander import open_bystander
+from load_tester.settings import TargetSettings
 from tests.load_tester.cli.running_script import end_of, script, started
-from tests.load_tester.grayscale_service import serve_grayscale
+from tests.load_tester.grayscale_service import GrayscaleService, serve_grayscale
 
 
 def settings_of(arguments: str) -> BenchmarkSettings:
@@ -145,10 +146,45 @@ async def test_a_service_that_goes_away_leaves_the_counts_before_with_their_repo
     assert f"load_tester: service unreachable at {service.url}" in ended.complaints()[-1]
 
 
+async def test_panels_that_cannot_be_written_lose_no_figure(photos: Path, tmp_path: Path) -> None:
+    output, out = tmp_path / "panels.png", tmp_path / "reports"
+    async with (
+        serve_grayscale() as service,
+        started(
+            *("--url", service.url, "--counts", "2", "--output", output, "--out", out, photos)
+        ) as process,
+    ):
+        await asyncio.wait_for(service.arrived.wait(), 20)
+        output.mkdir()
+        ended = await end_of(process)
+    assert ended.code == ExitCode.CANNOT_RUN
+    (told,) = ended.complaints()
+    assert f"cannot write {output}" in told
+    assert len(json.loads(output.with_suffix(".json").read_text())["points"]) == 1
+    assert json.loads((out / "2-images" / "report.json").read_text())["counts"]["ok"] == 2
+    assert "Succeeded: 2 of 2" in ended.out
+
+
+async def test_an_interruption_before_the_first_count_is_told_in_one_line(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def nothing(settings: BenchmarkSettings) -> Reached:
+        return Reached(steps=())
+
+    monkeypatch.setattr("load_tester.cli.benchmark.run_benchmark", nothing)
+    arguments = ["--counts", "1", "--output", str(tmp_path / "a.png"), str(photos)]
+    assert await asyncio.to_thread(main, arguments) == ExitCode.INTERRUPTED
+    assert capfd.readouterr().err == "load_tester: interrupted before the first count was begun\n"
+
+
+def at(service: GrayscaleService) -> TargetSettings:
+    return TargetSettings(urls=(service.url,))
+
+
 async def test_safer_waits_until_the_queue_is_empty() -> None:
     async with (
         serve_grayscale(queue_size=[2]) as service,
-        open_bystander(service.url, metrics_url=f"{service.url}/metrics", api_key=None) as beside,
+        open_bystander(at(service), metrics_url=f"{service.url}/metrics") as beside,
     ):
         await wait_until_calm(beside, asyncio.Event(), pause_s=0.01)
         assert service.looks_at_status == 2
@@ -157,7 +193,7 @@ async def test_safer_waits_until_the_queue_is_empty() -> None:
 async def test_a_queue_that_never_empties_or_a_stop_ends_the_waiting() -> None:
     async with (
         serve_grayscale(ready_status=503) as service,
-        open_bystander(service.url, metrics_url=f"{service.url}/metrics", api_key=None) as beside,
+        open_bystander(at(service), metrics_url=f"{service.url}/metrics") as beside,
     ):
         await wait_until_calm(beside, asyncio.Event(), pause_s=0.01, longest_s=0.05)
         stop = asyncio.Event()

@@ -1,17 +1,22 @@
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from load_tester.cli.capacity import choose_limits, plan_poisson
+from load_tester.cli.capacity import choose_exit_code, choose_limits, plan_poisson
 from load_tester.cli.capacity_arguments import SearchSettings
-from load_tester.cli.capacity_table import describe_capacity
+from load_tester.cli.capacity_table import TriedStep, describe_capacity
 from load_tester.cli.main import main
 from load_tester.errors import ExitCode
-from load_tester.figures.capacity import Capacity, End
+from load_tester.figures.capacity import Capacity, End, Step, StepResult
+from load_tester.record import Outcome
 from load_tester.report.raw import RAW_FILE, read_raw
 from load_tester.run import Ceiling
-from tests.load_tester.cli.running_script import script
+from tests.load_tester.cli.running_script import end_of, script, started
+from tests.load_tester.mock_service.process import running_mock, write_images
+from tests.load_tester.mock_service.script import Script
+from tests.load_tester.records import make_record, make_run
 from tests.load_tester.scripted_service import Fate, serve
 
 
@@ -95,3 +100,40 @@ async def test_a_service_too_slow_for_the_lowest_rate_is_an_objective_missed(pho
         )
     assert ended.code == ExitCode.OBJECTIVE_MISSED
     assert "the lowest rate to be tried missed the objectives" in ended.out
+
+
+async def test_a_service_that_goes_away_leaves_the_steps_before(tmp_path: Path) -> None:
+    images, out = tmp_path / "images", tmp_path / "out"
+    images.mkdir()
+    write_images(images, count=3, size_bytes=2_000)
+    with running_mock(Script(service_s=0.3)) as mock:
+        async with started(
+            *("capacity", "--url", mock.url, "--images", images, "--out", out, "--no-self-check"),
+            *("--slo", "error<5%", "--low", "5", "--step-s", "1", "--timeout", "1"),
+        ) as process:
+            assert process.stderr is not None
+            while b"Step 2:" not in await asyncio.wait_for(process.stderr.readline(), 20):
+                pass
+            mock.kill()
+            ended = await end_of(process)
+    assert ended.code == ExitCode.CANNOT_RUN, ended.err
+    assert ended.complaints()[-1].startswith(f"load_tester: service unreachable at {mock.url}")
+    assert "Traceback" not in ended.err
+    told = json.loads((out / "capacity.json").read_bytes())
+    assert told["capacity"]["end"] == End.GONE
+    assert "the service went away" in ended.out
+    assert len(told["steps"]) == len(list(out.glob(f"step-*/{RAW_FILE}"))) >= 1
+
+
+@pytest.mark.parametrize("end", [End.FOUND, End.INTERRUPTED, End.GONE])
+def test_a_step_with_wrong_answers_is_graver_than_how_the_search_ended(end: End) -> None:
+    run = make_run(make_record(0), make_record(1, Outcome.WRONG))
+    step = TriedStep(step=Step(1.0, StepResult.MET), run=run)
+    capacity = Capacity(rate=1.0, missed_rate=None, end=end)
+    assert choose_exit_code([step], capacity) is ExitCode.WRONG_ANSWERS
+
+
+def test_a_service_that_went_away_cannot_be_measured() -> None:
+    step = TriedStep(step=Step(1.0, StepResult.MET), run=make_run(make_record(0)))
+    capacity = Capacity(rate=1.0, missed_rate=None, end=End.GONE)
+    assert choose_exit_code([step], capacity) is ExitCode.CANNOT_RUN

@@ -159,6 +159,39 @@ def test_lines_logged_meanwhile_stand_above_the_view_and_errors_restore_it() -> 
     assert logger.handlers == before
 
 
+class Gone(io.StringIO):
+    """A terminal that is gone from the beginning, or as soon as something is told."""
+
+    def __init__(self, *, after: str) -> None:
+        super().__init__()
+        self._after = after
+
+    def write(self, text: str) -> int:
+        if self._after in self.getvalue() + text:
+            raise OSError(5, "Input/output error")
+        return super().write(text)
+
+
+@pytest.mark.parametrize("after", ["", "gone"])
+def test_a_terminal_that_goes_away_does_not_take_the_run_with_it(after: str) -> None:
+    console.start_logging()
+    logger = logging.getLogger(console.LOGGER)
+    before = logger.handlers[:]
+    screen = Console(file=Gone(after=after), force_terminal=True, width=60)
+    with LiveView(Recorder(), planned=(1,), total=1, console=screen):
+        logger.warning("gone")
+    assert logger.handlers == before
+
+
+def test_a_name_in_a_log_line_is_no_markup_and_does_not_drive_the_terminal() -> None:
+    console.start_logging()
+    written = io.StringIO()
+    screen = Console(file=written, force_terminal=True, width=60)
+    with LiveView(Recorder(), planned=(1,), total=1, console=screen):
+        logging.getLogger(console.LOGGER).warning("[bold]:smile: \x1b[2J\ud800.jpg")
+    assert "[bold]:smile: \\x1b[2J\\ud800.jpg" in written.getvalue()
+
+
 def test_the_view_reads_the_counters_of_the_run() -> None:
     recorder = Recorder()
     recorder.start_s = now_s() - 1.5

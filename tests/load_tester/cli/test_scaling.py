@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,8 @@ async def test_a_service_without_times_is_told_in_one_line(
         ("--threads two", "--threads takes whole numbers"),
         ("--threads 64", "--threads must be from 1 to 32"),
         ("--threads 1 --passes 11", "--passes must be from 1 to 10"),
+        ("--threads 1 --passes 0", "--passes must be from 1 to 10"),
+        ("--threads 1 --check colours", "not a check"),
         ("--threads 1 --repeats 0", "--repeats must be from 1"),
         ("--threads 1 --server-cores 0", "--server-cores must be from 1"),
         ("--threads 1 --timeout 0", "--timeout must be greater than 0"),
@@ -122,3 +125,73 @@ def test_what_cannot_run_is_told_in_one_line(
     assert out == ""
     assert len(told) == 1, told
     assert message in told[0]
+
+
+async def test_the_answers_are_kept_to_be_checked_against(photos: Path, tmp_path: Path) -> None:
+    golden = tmp_path / "golden.json"
+    async with serve_grayscale(picture=b"grey") as service:
+        ended = await script(
+            *("--url", service.url, "--threads", "1", "--output", tmp_path / "scaling.png"),
+            *("--write-golden", golden, photos),
+        )
+    assert ended.code == ExitCode.OK, ended.err
+    kept = {"goldfinch.JPEG": {"sha256": sha256(b"grey").hexdigest()}}
+    assert json.loads(golden.read_text()) == kept
+
+
+async def test_answers_that_fail_a_check_give_no_times_and_end_in_their_exit_code(
+    photos: Path, tmp_path: Path
+) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"required": ["label"]}')
+    async with serve_grayscale() as service:
+        ended = await script(
+            *("--url", service.url, "--threads", "1", "--output", tmp_path / "scaling.png"),
+            *("--check", f"schema:{schema}", photos),
+        )
+    assert ended.code == ExitCode.WRONG_ANSWERS, ended.err
+    assert ended.complaints() == [
+        "load_tester: no time of grayscale with one thread: schema_broken:."
+    ]
+    assert pictures_in(tmp_path) == []
+
+
+async def test_an_interruption_before_the_first_time_is_told_in_one_line(
+    photos: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "scaling.png"
+    async with (
+        serve_grayscale(never_from=0) as service,
+        started(*("--url", service.url, "--threads", "1", "--output", output, photos)) as process,
+    ):
+        await asyncio.wait_for(service.arrived.wait(), 20)
+        process.send_signal(signal.SIGINT)
+        ended = await end_of(process)
+    assert ended.code == ExitCode.INTERRUPTED
+    (told,) = ended.complaints()
+    assert told == "load_tester: interrupted before there was a time of grayscale with one thread"
+
+
+async def test_a_plot_that_cannot_be_written_loses_no_figure(photos: Path, tmp_path: Path) -> None:
+    output = tmp_path / "scaling.png"
+    async with (
+        serve_grayscale() as service,
+        started(*("--url", service.url, "--threads", "1,2", "--output", output, photos)) as process,
+    ):
+        await asyncio.wait_for(service.arrived.wait(), 20)
+        output.mkdir()
+        ended = await end_of(process)
+    assert ended.code == ExitCode.CANNOT_RUN
+    (told,) = ended.complaints()
+    assert f"cannot write {output}" in told
+    assert len(json.loads(output.with_suffix(".json").read_text())["conversions"]) == 6
+    assert "Thread scaling of grayscale" in ended.out
+
+
+def test_a_file_that_is_no_image_is_told_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.touch()
+    assert main(["--threads", "1", str(notes)]) == ExitCode.CANNOT_RUN
+    assert capfd.readouterr().err == f"load_tester: not an image file by its name: {notes}\n"

@@ -94,8 +94,8 @@ async def send_closed(
             retries=retries,
         )
         interrupted = await loop.run(stop or asyncio.Event())
-        made = len(recorder.records)
-        return _sum_up(recorder, interrupted, scheduled=made, sent=target.uploads)
+        scheduled = requests + recorder.retries
+        return _sum_up(recorder, interrupted, scheduled=scheduled, sent=target.uploads)
 
 
 def _sum_up(recorder: Recorder, interrupted: bool, *, scheduled: int, sent: int) -> Done:

@@ -95,7 +95,22 @@ async def test_an_interruption_keeps_what_was_sent(photos: Path) -> None:
         run = await running
     assert run.interrupted
     assert run.counts.find_discrepancies() == []
-    assert (run.counts.ok, run.counts.abandoned) == (3, 2)
+    assert (run.counts.ok, run.counts.abandoned, run.counts.not_sent) == (3, 2, 95)
+    assert {record.reason for record in run.only(Outcome.NOT_SENT)} == {"interrupted"}
+    assert sorted(record.index for record in run.records) == list(range(100))
+
+
+async def test_a_request_whose_worker_still_pauses_was_not_sent(photos: Path) -> None:
+    stop = asyncio.Event()
+    async with serve(lambda _: Fate(submit_status=500)) as service:
+        running = asyncio.create_task(
+            send_closed(at(service), photos, 3, delay_s=60, retries=1, stop=stop)
+        )
+        await service.arrivals.get()
+        stop.set()
+        run = await running
+    assert run.counts.find_discrepancies() == []
+    assert (run.counts.scheduled, run.counts.not_sent) == (3, 2)
 
 
 @pytest.mark.parametrize(
@@ -116,4 +131,6 @@ def test_debugging_tells_every_step_of_a_request() -> None:
         "ok; ticket a1 after 500.0 ms; result after 1000.0 ms; 2 looks; queued 100.0 ms; "
         "step s0 50.0 ms; label drum"
     )
+    hostile = make_record(0, request_id="\x1b[31m", top_label="two\nlines", steps_s={"\a": 1.0})
+    assert describe_end(hostile).isprintable()
     assert describe_end(make_record(0, Outcome.FAILED)) == "failed: because"

@@ -85,6 +85,7 @@ async def test_what_was_measured_before_an_interruption_is_kept() -> None:
         [timing(2) | {"total_s": float("inf")}],
         [timing(2) | {"total_s": float("nan")}],
         [timing(2) | {"total_s": -1.0}],
+        [timing(2) | {"total_s": 10**400}],
     ],
 )
 def test_an_answer_without_the_times_of_these_threads_tells_nothing(timings: object) -> None:

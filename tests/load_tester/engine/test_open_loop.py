@@ -4,12 +4,15 @@ import asyncio
 import gc
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from load_tester.engine.recorder import Flight, Recorder
 from load_tester.images import find_images, pick_images
+from load_tester.pacing import now_s
 from load_tester.record import Outcome
 from load_tester.settings import TargetSettings
 from tests.load_tester.engine.running import replay
@@ -107,10 +110,23 @@ async def test_without_long_polls_few_looks_are_needed_once_the_times_are_known(
     assert min(record.end_to_end_s or 0.0 for record in run.records) >= 0.1
 
 
+@asynccontextmanager
+async def stalled_for(duration_s: float, service: ScriptedService) -> AsyncIterator[None]:
+    """The service answers nothing from now until so long after the first upload."""
+
+    async def stall() -> None:
+        await service.arrivals.get()
+        await asyncio.sleep(duration_s)
+        service.running.set()
+
+    service.running.clear()
+    stalling = asyncio.create_task(stall())
+    yield
+    await stalling
+
+
 async def test_a_stall_of_the_service_shows_from_the_intended_moments(photos: Path) -> None:
-    async with serve(lambda _: Fate(after_s=0.0)) as service:
-        service.running.clear()
-        asyncio.get_running_loop().call_later(1.0, service.running.set)
+    async with serve(lambda _: Fate(after_s=0.0)) as service, stalled_for(1.0, service):
         run = await replay(at(service), photos, (20, 5))
     stalled = [record for record in run.records if record.sched_s < 0.9]
     for record in stalled:
@@ -121,9 +137,7 @@ async def test_a_stall_of_the_service_shows_from_the_intended_moments(photos: Pa
 
 
 async def test_with_one_worker_a_stall_shows_as_lateness_and_drops_nothing(photos: Path) -> None:
-    async with serve(lambda _: Fate(after_s=0.0)) as service:
-        service.running.clear()
-        asyncio.get_running_loop().call_later(0.8, service.running.set)
+    async with serve(lambda _: Fate(after_s=0.0)) as service, stalled_for(0.8, service):
         run = await replay(at(service), photos, (10,), max_workers=1)
     assert run.counts.ok == 10
     first, second = run.records[:2]
@@ -217,6 +231,40 @@ async def test_the_counters_of_the_live_view_agree_with_the_records(photos: Path
         record.end_to_end_s or 0.0 for record in run.only(Outcome.OK)
     )
     assert len(recorder.lateness_s) == 8
+
+
+def test_the_live_lateness_is_the_generators_own() -> None:
+    recorder = Recorder()
+    recorder.start_s = now_s() - 10.0
+    recorder.send(Flight(index=0, second=1, at_s=0.0, file="a.jpg", held_s=9.0))
+    (late_s,) = recorder.lateness_s
+    assert late_s == pytest.approx(1.0, abs=0.9)
+
+
+async def test_an_answer_that_trips_up_its_reader_is_wrong_and_told_once(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def trip(*_: object, **__: object) -> None:
+        raise LookupError("never thought of")
+
+    monkeypatch.setattr("load_tester.targets.dispatcher.read_result", trip)
+    async with serve() as service:
+        run = await replay(at(service), photos, (4,), squeeze=0.1)
+    assert run.counts.find_discrepancies() == []
+    assert run.reasons == {"wrong:answer_unreadable": 4}
+    told = [record for record in caplog.records if record.exc_info]
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "ticket", [b'{"request_id": "\\ud800"}', b'{"request_id": "\xed\xa0\x80"}', b"\xff\xfe{\0}\0"]
+)
+async def test_half_a_character_in_an_answer_ends_one_image_and_not_the_run(
+    photos: Path, ticket: bytes
+) -> None:
+    async with serve(fates({0: Fate(raw_ticket=ticket)})) as service:
+        run = await replay(at(service), photos, (3,), squeeze=0.1)
+    assert run.reasons == {"ok:None": 2, "wrong:ticket_not_json": 1}
 
 
 async def test_the_interpreter_works_as_usual_after_a_run(photos: Path) -> None:

@@ -99,8 +99,14 @@ def test_a_load_tester_that_cannot_go_on_ends_the_search_and_says_so() -> None:
 
 def test_an_interrupted_search_tells_what_it_knows() -> None:
     steps = [Step(8, StepResult.MET), Step(16, StepResult.MISSED)]
-    capacity = conclude(steps, LIMITS, is_interrupted=True)
+    capacity = conclude(steps, LIMITS, is_interrupted=True, is_gone=True)
     assert capacity == Capacity(rate=8, missed_rate=16, end=End.INTERRUPTED)
+
+
+def test_a_search_whose_service_went_away_says_so() -> None:
+    steps = [Step(8, StepResult.MET), Step(16, StepResult.MISSED)]
+    capacity = conclude(steps, LIMITS, is_gone=True)
+    assert capacity == Capacity(rate=8, missed_rate=16, end=End.GONE)
 
 
 @pytest.mark.parametrize(

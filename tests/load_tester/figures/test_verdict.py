@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -134,14 +135,55 @@ def test_others_on_the_generators_core_make_a_run_suspect_though_no_send_was_lat
     assert (verdict.level, resources(verdict)) == (Level.SUSPECT, [Resource.OTHERS])
 
 
-def test_what_max_workers_holds_back_is_told_by_name_and_is_no_fault_of_the_generator() -> None:
-    held = [
-        make_record(n, sched_s=n / 30, sent_s=n / 30 + 2, held_s=2.0, seen_s=n / 30 + 2.1)
-        for n in range(300)
+def held(count: int, *, of: int = 300, held_s: float = 2.0) -> list[ImageRecord]:
+    """Images of which the last few waited for a free worker."""
+    punctual = sends([0.0] * (of - count))
+    return punctual + [
+        make_record(
+            n,
+            sched_s=n / 30,
+            second=n // 30 + 1,
+            sent_s=n / 30 + held_s,
+            held_s=held_s,
+            seen_s=n / 30 + held_s + 0.1,
+        )
+        for n in range(of - count, of)
     ]
-    verdict = verdict_on(held, max_workers=7)
+
+
+def test_what_max_workers_holds_back_for_long_is_invalid_and_says_what_to_do() -> None:
+    verdict = verdict_on(held(300), max_workers=7)
+    assert (verdict.level, resources(verdict)) == (Level.INVALID, [Resource.WORKERS])
+    assert verdict.reasons[0].sentence == (
+        "--max-workers 7 held back 300 of 300 images by up to 2000 ms: "
+        "raise it, or set it to 0 for no bound"
+    )
+
+
+def test_a_little_that_max_workers_holds_back_is_suspect() -> None:
+    assert verdict_on(held(3, of=1800)).level is Level.VALID
+    verdict = verdict_on(held(300, held_s=0.003), max_workers=7)
     assert (verdict.level, resources(verdict)) == (Level.SUSPECT, [Resource.WORKERS])
     assert "--max-workers 7 held back 300 of 300 images" in verdict.reasons[0].sentence
+
+
+def test_what_is_held_back_and_what_is_late_together_are_invalid() -> None:
+    late = sends([0.02] * 12 + [0.0] * 1770)
+    alone = [*late, *sends([0.0] * 1800)[1782:]]
+    assert verdict_on(alone).level is Level.VALID
+    waited = held(18, of=1800)
+    assert verdict_on(waited).level is Level.VALID
+    verdict = verdict_on([*late, *waited[1782:]])
+    assert (verdict.level, resources(verdict)) == (Level.INVALID, [Resource.WORKERS])
+
+
+def test_that_images_were_held_back_forgives_no_lateness() -> None:
+    # Most of the images waited ten seconds: five per cent of that is no measure of the service.
+    waited = held(1100, of=2000, held_s=10.0)
+    late = [replace(record, sent_s=record.sched_s + 0.1) for record in waited[:30]]
+    verdict = verdict_on([*late, *waited[30:]])
+    assert Resource.EVENT_LOOP in resources(verdict)
+    assert all(reason.level is Level.INVALID for reason in verdict.reasons)
 
 
 def test_a_worker_that_was_waited_for_once_is_not_worth_a_word() -> None:
@@ -150,9 +192,17 @@ def test_a_worker_that_was_waited_for_once_is_not_worth_a_word() -> None:
 
 
 def test_images_for_which_no_worker_was_free_in_time_are_told_by_name() -> None:
-    lost = make_record(90, Outcome.NOT_SENT, reason="no_free_worker", sched_s=2.9)
-    verdict = verdict_on([*sends([0.0] * 89), lost])
+    def lost(count: int) -> list[ImageRecord]:
+        return [
+            make_record(n, Outcome.NOT_SENT, reason="no_free_worker", sched_s=n / 30)
+            for n in range(90 - count, 90)
+        ]
+
+    verdict = verdict_on([*sends([0.0] * 89), *lost(1)])
     assert (verdict.level, resources(verdict)) == (Level.SUSPECT, [Resource.WORKERS])
+    verdict = verdict_on([*sends([0.0] * 80), *lost(10)])
+    assert (verdict.level, resources(verdict)) == (Level.INVALID, [Resource.WORKERS])
+    assert "10 were never sent" in verdict.reasons[0].sentence
 
 
 def test_a_plan_that_was_not_sent_in_its_time_is_invalid() -> None:
@@ -160,6 +210,23 @@ def test_a_plan_that_was_not_sent_in_its_time_is_invalid() -> None:
     verdict = verdict_on([*sends([0.0] * 90), *lost])
     assert verdict.level is Level.INVALID
     assert "5 images were not sent" in verdict.reasons[0].sentence
+
+
+def test_the_sentence_is_that_of_the_test_that_failed() -> None:
+    lost = [make_record(n, Outcome.NOT_SENT, reason="unknown", sched_s=2.9) for n in range(90, 95)]
+    # One send was very late, which of so many is nothing.
+    (reason,) = verdict_on([*sends([0.02] + [0.0] * 89), *lost]).reasons
+    assert reason.sentence.startswith("5 images were not sent in the time of the plan")
+
+
+def test_what_was_short_while_images_were_never_sent_is_blamed() -> None:
+    samples = (*make_samples(2), make_sample(2.5, stolen=0.5), make_sample(3.0))
+    lost = [
+        make_record(n, Outcome.NOT_SENT, reason="generator_too_late", sched_s=2.3)
+        for n in range(80, 90)
+    ]
+    verdict = verdict_on([*sends([0.0] * 80), *lost], generator=samples)
+    assert (verdict.level, resources(verdict)) == (Level.INVALID, [Resource.STOLEN_CPU])
 
 
 def test_an_interruption_is_no_lateness() -> None:

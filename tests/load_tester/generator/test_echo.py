@@ -1,4 +1,5 @@
 import asyncio
+import os
 
 import psutil
 import pytest
@@ -52,6 +53,13 @@ async def test_the_echo_server_ends_with_whoever_started_it() -> None:
         await asyncio.open_connection(host, int(port))
 
 
+async def test_ctrl_c_is_not_for_the_echo_server() -> None:
+    async with run_echo():
+        (child,) = psutil.Process().children()
+        # A terminal sends it to a whole process group.
+        assert os.getpgid(child.pid) != os.getpgrp()
+
+
 @pytest.mark.parametrize("kind", list(TargetKind))
 async def test_the_ceiling_is_measured_with_the_client_and_the_images_of_the_run(
     kind: TargetKind,
@@ -65,5 +73,6 @@ async def test_the_ceiling_is_measured_with_the_client_and_the_images_of_the_run
 
 
 async def test_no_process_is_left_behind() -> None:
+    before = psutil.Process().children()
     await measure_ceiling([UPLOAD], TargetSettings(), seconds=0.05)
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= set(before)

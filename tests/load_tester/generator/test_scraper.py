@@ -2,10 +2,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import web
 
-from load_tester.generator.scraper import Scraper, keep_lines, metrics_url, sum_families
+from load_tester.generator.scraper import Scraper, keep_lines, key_for, metrics_url, sum_families
 from load_tester.pacing import now_s
+from load_tester.settings import TargetSettings
 
 TEXT = """\
 # HELP dispatcher_jobs_total Jobs by outcome.
@@ -92,6 +94,22 @@ async def test_a_key_is_sent_where_there_is_one() -> None:
     async with serving(page.show) as url, Scraper(metrics_url(url), api_key="k"):
         await page.enough.wait()
     assert page.keys == {"Bearer k"}
+
+
+@pytest.mark.parametrize(
+    ("url", "is_own"),
+    [
+        ("http://a/metrics", True),
+        ("http://A:80/metrics", True),
+        ("https://b/elsewhere", True),
+        ("http://a:81/metrics", False),
+        ("https://a/metrics", False),
+        ("http://c/metrics", False),
+    ],
+)
+def test_the_key_is_for_the_services_of_the_target_alone(url: str, is_own: bool) -> None:
+    target = TargetSettings(urls=("http://a", "https://b:443"), api_key="k")
+    assert key_for(url, target) == ("k" if is_own else None)
 
 
 async def test_another_place_can_be_named() -> None:

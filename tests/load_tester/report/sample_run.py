@@ -29,7 +29,6 @@ def make_asked(**changes: Any) -> Asked:
         "seed": 7,
         "timeout_s": 60.0,
         "objectives": ("p95<300ms",),
-        "settings": {"pipeline": "default"},
     }
     return Asked(**(known | changes))
 

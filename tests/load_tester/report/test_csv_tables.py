@@ -53,3 +53,8 @@ def test_a_hostile_name_stays_one_cell_and_is_no_formula() -> None:
 def test_numbers_below_zero_stay_numbers() -> None:
     (row,) = read_images(make_run(records=(make_record(0, sent_s=-0.5),)))
     assert row["lateness_s"] == "-0.5"
+
+
+def test_a_name_that_would_drive_the_terminal_or_is_no_text_is_spelt_out() -> None:
+    (row,) = read_images(make_run(records=(make_record(0, file="\x1b[2Jred\ud800.jpg"),)))
+    assert row["file"] == "\\x1b[2Jred\\ud800.jpg"

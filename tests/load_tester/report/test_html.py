@@ -106,6 +106,20 @@ def test_the_headline_table_shows_the_percentiles_of_the_run(page: Page) -> None
     assert p999.text == "n/a"
 
 
+def test_what_captions_tell_comes_from_the_json_too(page: Page) -> None:
+    told = {
+        path: page.find("data", **{"data-path": path})[0].text
+        for path in (
+            "comparison.confidence",
+            *(f"samples_needed.{name}" for name in ("p95_s", "p99_s", "p999_s")),
+        )
+    }
+    assert list(told.values()) == ["97.50 %", "90", "459", "4,603"]
+    captions = " ".join(caption.text for caption in page.find("caption"))
+    # What is left are the names of percentiles.
+    assert set(re.findall(r"[\w.]*\d[\w.]*", captions)) <= {"p95", "p99", "p99.9"}
+
+
 def test_nothing_is_asked_of_anybody(page: Page) -> None:
     linked = [
         value

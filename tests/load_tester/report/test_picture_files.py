@@ -4,7 +4,11 @@ from pathlib import Path
 import pytest
 
 from load_tester.errors import OutputError
-from load_tester.report.picture_files import check_picture_path, write_picture
+from load_tester.report.picture_files import (
+    check_picture_path,
+    write_figures,
+    write_picture,
+)
 
 SPEC = {
     "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
@@ -16,7 +20,8 @@ SPEC = {
 
 def test_the_figures_lie_beside_the_picture(tmp_path: Path) -> None:
     path = tmp_path / "benchmark.png"
-    assert write_picture(path, spec=SPEC, figures={"a": 1.5}) == tmp_path / "benchmark.json"
+    assert write_figures(path, {"a": 1.5}) == tmp_path / "benchmark.json"
+    write_picture(path, SPEC)
     assert path.read_bytes().startswith(b"\x89PNG")
     assert json.loads((tmp_path / "benchmark.json").read_text()) == {"version": 1, "a": 1.5}
     assert sorted(file.name for file in tmp_path.iterdir()) == ["benchmark.json", "benchmark.png"]

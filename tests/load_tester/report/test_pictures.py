@@ -27,6 +27,10 @@ def test_the_same_spec_gives_the_same_bytes() -> None:
     assert render_png(SPEC) == render_png(SPEC)
 
 
+def test_a_title_with_half_a_character_and_escapes_is_drawn() -> None:
+    assert render_png({**SPEC, "title": "\ud800\x1b[2J"}).startswith(b"\x89PNG")
+
+
 def test_a_name_of_the_theme_becomes_its_colour() -> None:
     with Image.open(io.BytesIO(render_png(SPEC))) as picture:
         colours = {colour for _, colour in picture.getcolors(maxcolors=100_000) or ()}

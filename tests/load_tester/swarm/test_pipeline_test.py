@@ -112,7 +112,10 @@ async def test_the_pipelines_of_a_cluster_are_found_and_sent_to_in_turns(
     [
         ("--curve wave", "no such curve: 'wave'"),
         ("--curve =users", "needs --duration"),
+        ("--duration 0", "--duration must be greater than 0"),
+        ("--users 0", "--users must be greater than 0"),
         ("--images nowhere", "no such folder: nowhere"),
+        ("--images \x1b[2Jnowhere", "no such folder: \\x1b[2Jnowhere"),
     ],
 )
 def test_arguments_that_make_no_sense_end_locust_in_one_line(

@@ -99,6 +99,10 @@ def test_a_picture_is_a_result_without_a_label(change: dict[str, Any]) -> None:
     [
         ({"status": "failed", "error": {"code": "decode_error"}}, "job_failed:decode_error"),
         ({"status": "failed", "error": "no"}, "job_failed"),
+        ({"status": "failed", "error": {"code": "\x1b[31m"}}, "job_failed"),
+        ({"status": "failed", "error": {"code": "two\nlines"}}, "job_failed"),
+        ({"status": "failed", "error": {"code": "line\n"}}, "job_failed"),
+        ({"status": "failed", "error": {"code": "x" * 81}}, "job_failed"),
         ({"status": "cancelled"}, "job_cancelled"),
         ({"status": "expired"}, "job_expired"),
     ],
@@ -125,7 +129,11 @@ def test_a_job_that_ended_badly_is_a_failure(change: dict[str, Any], reason: str
         ({"result": {"predictions": ["a"], "scores": ["1"]}}, "scores_malformed"),
         ({"result": {"predictions": ["a"], "scores": [float("nan")]}}, "result_not_json"),
         ({"result": {"predictions": ["a", "b"], "scores": [0, 1]}}, "scores_not_best_first"),
+        ({"result": {"predictions": ["a"], "scores": [10**400]}}, "scores_malformed"),
         ({"queue_time": "fast"}, "queue_time_not_a_duration"),
+        ({"queue_time": 10**400}, "queue_time_not_a_duration"),
+        ({"steps": [{"id": "s0", "time": 10**400}]}, "time_not_a_duration"),
+        ({"replica_used": "\ud800"}, "result_not_json"),
         ({"processing_time": -1}, "processing_time_not_a_duration"),
         ({"from_cache": 1}, "from_cache_not_a_boolean"),
         ({"replica_used": 5}, "replica_used_not_a_string"),
@@ -142,6 +150,17 @@ def test_a_malformed_result_is_wrong(change: dict[str, Any], reason: str) -> Non
 def test_a_name_that_a_service_may_clean_proves_nothing() -> None:
     body = json.dumps(GOOD | {"filename": "gr_n.jpg"}).encode()
     assert read_result(body, request_id="a", file="grün.jpg").top_label == "drum"
+
+
+def test_a_whole_character_in_two_escapes_is_read() -> None:
+    assert result_of(GOOD | {"result": {"predictions": ["\U0001f941"]}}).top_label == "\U0001f941"
+
+
+def test_a_service_knows_the_last_part_of_a_path() -> None:
+    body = json.dumps(GOOD).encode()
+    assert read_result(body, request_id="a", file="birds/drum.jpg").top_label == "drum"
+    with pytest.raises(WrongError, match="result_of_another_file"):
+        read_result(body, request_id="a", file="drum.jpg/tank.png")
 
 
 def test_steps_without_a_time_are_left_out_and_those_that_ran_twice_added_up() -> None:

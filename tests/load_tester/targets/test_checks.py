@@ -121,6 +121,47 @@ def test_golden_answers_that_could_not_be_kept_are_refused_before_the_run(
 ) -> None:
     with pytest.raises(OutputError, match="cannot write to the folder"):
         checks_for(photos, write_golden=tmp_path / "nowhere" / "golden.json")
+    with pytest.raises(OutputError, match="cannot write to the folder"):
+        checks_for(photos, write_golden=photos / "drum.jpg" / "golden.json")
+    with pytest.raises(OutputError, match="is a folder"):
+        checks_for(photos, write_golden=tmp_path)
+
+
+@pytest.fixture
+def twins(photos: Path) -> Path:
+    """Two images of one name in two folders, beside the others."""
+    for folder in ("a", "b"):
+        (photos / folder).mkdir()
+        (photos / folder / "twin.jpg").write_bytes(folder.encode())
+    return photos
+
+
+def test_labels_of_images_with_one_name_are_told_apart_by_their_folders(twins: Path) -> None:
+    table = "file\tlabel\na/twin.jpg\tcat\ntwin.jpg\tdog\ndrum.jpg\tdrum\n"
+    (twins / "labels.tsv").write_text(table)
+    checks = checks_for(twins, "labels")
+    assert judged(checks, labelled("dog"), "a/twin.jpg") == "wrong_label"
+    assert judged(checks, labelled("cat"), "a/twin.jpg") is None
+    # Which of the two the bare name means is not known.
+    assert judged(checks, labelled("cow"), "b/twin.jpg") is None
+    assert judged(checks, labelled("cow"), "drum.jpg") == "wrong_label"
+
+
+def test_golden_answers_of_images_with_one_name_are_told_apart(twins: Path, tmp_path: Path) -> None:
+    golden = tmp_path / "golden.json"
+    keeping = checks_for(twins, write_golden=golden)
+    assert judged(keeping, labelled("cat"), "a/twin.jpg") is None
+    assert judged(keeping, labelled("dog"), "b/twin.jpg") is None
+    keeping.finish()
+    comparing = checks_for(twins, f"golden:{golden}")
+    assert judged(comparing, labelled("dog"), "a/twin.jpg") == "not_golden"
+    assert judged(comparing, labelled("dog"), "b/twin.jpg") is None
+    pictures = tmp_path / "pictures"
+    (pictures / "b").mkdir(parents=True)
+    (pictures / "b" / "twin.png").write_bytes(b"png")
+    checks = checks_for(twins, f"golden:{pictures}")
+    assert judged(checks, labelled(None), "b/twin.jpg", picture=b"gif") == "not_golden"
+    assert judged(checks, labelled(None), "a/twin.jpg", picture=b"gif") is None
 
 
 def test_an_answer_must_follow_the_schema(photos: Path, tmp_path: Path) -> None:
@@ -130,6 +171,13 @@ def test_an_answer_must_follow_the_schema(photos: Path, tmp_path: Path) -> None:
     assert judged(checks, labelled("drum")) is None
     assert judged(checks, labelled("tank")) == "schema_broken:label"
     assert judged(checks, Answer(seen_s=0, polls=0, picture=b"x")) == "schema_needs_json"
+    hostile: dict[str, Any] = {"\x1b[31m": {"b\n": 1}}
+    schema.write_text(json.dumps({"additionalProperties": {"additionalProperties": False}}))
+    answer = Answer(seen_s=0, polls=0, document={"ok": {}, **hostile})
+    assert judged(checks_for(photos, f"schema:{schema}"), answer) == "schema_broken:?"
+    schema.write_text(json.dumps({"properties": {"n": {"multipleOf": 0.5}}}))
+    answer = Answer(seen_s=0, polls=0, document={"n": 10**400})
+    assert judged(checks_for(photos, f"schema:{schema}"), answer) == "schema_number_too_long"
     # Nothing is ever fetched for it.
     schema.write_text(json.dumps({"$ref": "http://127.0.0.1:1/other.json"}))
     assert judged(checks_for(photos, f"schema:{schema}"), labelled("a")) == "schema_without_end"

@@ -53,11 +53,13 @@ async def test_large_bodies_under_way_hold_up_no_small_request() -> None:
 
 async def test_a_redirect_is_an_answer_and_not_followed() -> None:
     async def redirect(_: web.Request) -> web.Response:
-        raise web.HTTPFound("/elsewhere")
+        raise web.HTTPFound("http://127.0.0.1:1/elsewhere")
 
     async with serve_routes({"GET /": redirect}) as url, open_session() as session:
         client = HttpClient(session, url=url)
         assert (await client.get(client.address("/"))).status == 302
+        # It leads nowhere, and the service is there all the same.
+        await client.check_reachable("/")
 
 
 async def test_an_answer_in_chunks_is_read_whole_and_one_without_end_is_not(

@@ -80,6 +80,7 @@ async def test_a_picture_is_fetched_only_for_a_check_and_costs_no_latency(
     assert unchecked.counts.ok == checked.counts.ok == 1
     assert len(fetched) == 1
     assert (checked.records[0].end_to_end_s or 1.0) < 0.2
+    keeping.finish()
     assert "sha256" in golden.read_text()
 
 

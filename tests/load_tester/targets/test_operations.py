@@ -70,3 +70,10 @@ def test_the_file_comes_last_and_the_image_is_not_changed() -> None:
     assert b'name="cache"\r\n\r\ntrue\r\n' in head
     assert rest.endswith(b"--\r\n")
     assert form.file == "drum.jpg"
+
+
+def test_a_service_is_told_the_last_part_of_a_path() -> None:
+    upload = replace(UPLOAD, file="birds/drum.jpg")
+    form = encode_operations(upload, operations=OPERATIONS, use_cache=True)
+    assert b'filename="drum.jpg"' in form.body
+    assert form.file == "birds/drum.jpg"
