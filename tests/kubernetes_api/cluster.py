@@ -29,7 +29,7 @@ from tests.kubernetes_api.kinds import BY_NAME, Document
 from tests.kubernetes_api.kubelet import Pods
 from tests.kubernetes_api.pod_security import LABEL
 from tests.kubernetes_api.processes import ProcessFolder
-from tests.kubernetes_api.refusals import Refusal
+from tests.kubernetes_api.refusals import Refusal, conflict
 from tests.kubernetes_api.server import ApiServer, Call
 from tests.kubernetes_api.store import Store
 
@@ -200,6 +200,11 @@ class Cluster:
         refusal = Refusal(status, reason, message, retry_after_s=retry_after_s)
         self._faults.add(Fault(Failure.REFUSED, verb, resource, name, refusal, left=times))
 
+    def contend_for_quota(self, *, times: int | None = 1) -> None:
+        """Refuse new objects as a server does that cannot count them into a ResourceQuota."""
+        refusal = conflict(BY_NAME["ResourceQuota"], "steps", "the object has been modified")
+        self._faults.add(Fault(Failure.REFUSED, verb="create", refusal=refusal, left=times))
+
     def delay(
         self,
         seconds: float,
@@ -283,6 +288,7 @@ class Cluster:
         try:
             await self._server.start(listener, server_context())
             controlling = asyncio.create_task(self._controllers.run())
+            await asyncio.sleep(0)  # namespaces have their accounts
             is_ready.set_result(None)
             await end.wait()
             controlling.cancel()

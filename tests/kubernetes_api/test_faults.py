@@ -14,6 +14,17 @@ def test_a_call_is_refused_as_often_as_asked(api: RawClient, cluster: Cluster) -
     assert api.ask("GET", "configmaps")[0] == 200
 
 
+def test_new_objects_are_in_each_others_way_at_a_quota(api: RawClient, cluster: Cluster) -> None:
+    cluster.contend_for_quota()
+    status, answer = api.ask("POST", "configmaps", config_map())
+    assert (status, answer["reason"]) == (409, "Conflict")
+    assert answer["message"] == (
+        'Operation cannot be fulfilled on resourcequotas "steps": the object has been modified'
+    )
+    assert cluster.objects("ConfigMap") == []
+    assert api.ask("POST", "configmaps", config_map())[0] == 201
+
+
 @pytest.mark.parametrize("after_effect", [False, True])
 def test_a_connection_breaks_before_or_after_the_effect(
     api: RawClient, cluster: Cluster, after_effect: bool

@@ -5,6 +5,8 @@
     ConfigMaps as drafts ──▶ Services, Deployments, PodDisruptionBudgets ──▶ ConfigMaps are valid
            │ a refusal, no answer, the end of this process: what was made is removed,
            ▼ at once or as soon as the cluster answers; discovery has never seen it
+
+The ConfigMaps become valid one by one, and count when the last of them is (``finished``).
 """
 
 import asyncio

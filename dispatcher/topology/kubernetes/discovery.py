@@ -2,23 +2,24 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final, NoReturn
 
 from dispatcher.errors import StartupError
-from dispatcher.topology.configmap import APP_LABEL, StepRecord
+from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.kubernetes.access import ClusterApi
 from dispatcher.topology.kubernetes.endpoints import Network, find_replicas, group_by_step
+from dispatcher.topology.kubernetes.finished import finished
 from dispatcher.topology.kubernetes.kinds import ConfigMap, EndpointSlice
+from dispatcher.topology.kubernetes.labels import RECORDS_SELECTOR, STEPS_SELECTOR
 from dispatcher.topology.kubernetes.ledger import RecordLedger
 from dispatcher.topology.kubernetes.pace import Pace
 from dispatcher.topology.kubernetes.validation import ClusterStep
 from dispatcher.topology.kubernetes.watching import DENIED, Watcher
 
 _log = logging.getLogger(__name__)
-_SELECTOR: Final = f"app={APP_LABEL}"
 _CALM_S: Final = 0.05
 """Changes that come within this are applied together."""
 
@@ -66,7 +67,7 @@ class KubernetesDiscovery:
             self._cluster,
             self._cluster.core.list_namespaced_config_map_without_preload_content,
             ConfigMap,
-            label_selector=_SELECTOR,
+            label_selector=RECORDS_SELECTOR,
             on_change=changed.set,
             pace=self._pace,
         )
@@ -74,7 +75,7 @@ class KubernetesDiscovery:
             self._cluster,
             self._cluster.discovery.list_namespaced_endpoint_slice_without_preload_content,
             EndpointSlice,
-            label_selector=_SELECTOR,
+            label_selector=STEPS_SELECTOR,
             on_change=changed.set,
             pace=self._pace,
         )
@@ -91,7 +92,7 @@ class KubernetesDiscovery:
                 if config_maps.known is None or slices.known is None:
                     continue
                 # The event loop goes on while YAML is read.
-                steps = await asyncio.to_thread(self._ledger.update, config_maps.known)
+                steps = await asyncio.to_thread(self._read, config_maps.known)
                 records = self._locate(steps, slices.known.values())
                 if records != before:
                     before = records
@@ -106,6 +107,12 @@ class KubernetesDiscovery:
                 raise StartupError(
                     f"the cluster does not let this service look: {failure.message}"
                 ) from failure
+
+    def _read(self, config_maps: Mapping[str, ConfigMap]) -> Sequence[ClusterStep]:
+        """Return the good records of the pipelines that are made to the end."""
+        return self._ledger.update(
+            {each.metadata.name: each for each in finished(config_maps.values())}
+        )
 
     def _locate(
         self, steps: Sequence[ClusterStep], slices: Iterable[EndpointSlice]

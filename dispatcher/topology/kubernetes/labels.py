@@ -15,6 +15,8 @@ MANAGER: Final = "conveyor-dispatcher"
 
 STEPS_SELECTOR: Final = f"app={APP_LABEL}"
 DRAFTS_SELECTOR: Final = f"app={DRAFT_APP}"
+RECORDS_SELECTOR: Final = f"app in ({APP_LABEL},{DRAFT_APP})"
+"""Records and drafts: only both together tell which pipelines are made to the end."""
 
 
 def object_labels(record: StepRecord, *, creation: str) -> dict[str, str]:

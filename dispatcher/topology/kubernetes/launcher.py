@@ -17,7 +17,12 @@ from dispatcher.topology.blueprint import rerouted, scaled
 from dispatcher.topology.configmap import DATA_KEY, StepRecord
 from dispatcher.topology.kubernetes.access import ClusterApi, ClusterError
 from dispatcher.topology.kubernetes.creation import PipelineMaker, together
-from dispatcher.topology.kubernetes.labels import STEPS_SELECTOR, pipeline_selector
+from dispatcher.topology.kubernetes.finished import finished
+from dispatcher.topology.kubernetes.labels import (
+    RECORDS_SELECTOR,
+    STEPS_SELECTOR,
+    pipeline_selector,
+)
 from dispatcher.topology.kubernetes.object_client import objects_in
 from dispatcher.topology.kubernetes.objects import record_text
 from dispatcher.topology.kubernetes.observed import Event
@@ -39,6 +44,7 @@ _log = logging.getLogger(__name__)
 _TIDY_EVERY_S: Final = 30.0
 _READ_WITHIN_S: Final = 20.0
 _CHANGED_WITHIN_S: Final = 30.0
+_TAKEN_BACK_WITHIN_S: Final = 10.0
 _REMOVED_WITHIN_S: Final = 90.0
 _CONFLICT_TRIES: Final = 4
 _CONFLICT: Final = "Conflict"
@@ -61,6 +67,7 @@ class KubernetesLauncher:
         self._maker = PipelineMaker(self._objects, remover=self._remover, policy=policy)
         self._may_change = may_change
         self._shelf = RecordShelf(cluster.namespace)
+        self._taking_back: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Start nothing: what was made runs, whether or not anybody looks after it."""
@@ -132,18 +139,19 @@ class KubernetesLauncher:
         return pipeline_statuses(seen, namespace=self._cluster.namespace)
 
     async def close(self) -> None:
-        """End nothing: pods go on, and the next start finds them."""
+        """Wait for what is being undone; pods go on, and the next start finds them."""
+        await asyncio.gather(*self._taking_back, return_exceptions=True)
         await self._maker.close()
 
     async def _look(self) -> Seen:
         objects = self._objects
         config_maps, deployments, services, pods = await asyncio.gather(
-            objects.config_maps.all(STEPS_SELECTOR),
+            objects.config_maps.all(RECORDS_SELECTOR),
             objects.deployments.all(STEPS_SELECTOR),
             objects.services.all(STEPS_SELECTOR),
             objects.pods.all(STEPS_SELECTOR),
         )
-        kept = await self._shelf.read(config_maps)
+        kept = await self._shelf.read(finished(config_maps))
         events: Sequence[Event] = ()
         if is_silent(pods):
             events = await objects.events.all("", field_selector="type=Warning")
@@ -161,8 +169,8 @@ class KubernetesLauncher:
         Raises:
             ClusterError: with the reason Conflict when somebody else changed a record meanwhile.
         """
-        selector = f"{STEPS_SELECTOR},{pipeline_selector(key.pipeline_id)}"
-        kept = await self._shelf.read(await self._objects.config_maps.all(selector))
+        selector = f"{RECORDS_SELECTOR},{pipeline_selector(key.pipeline_id)}"
+        kept = await self._shelf.read(finished(await self._objects.config_maps.all(selector)))
         if not kept:
             raise UnknownPipelineError("There is no such pipeline.")
         if key not in [each.record.key for each in kept]:
@@ -176,8 +184,11 @@ class KubernetesLauncher:
                     written.append(await self._write(each, newer))
             if change.replicas is not None:
                 await self._scale(key, change.replicas)
-        except BaseException:
-            await asyncio.shield(self._take_back(kept, written))
+        except BaseException:  # also when the request is cancelled meanwhile
+            taking_back = asyncio.create_task(self._take_back(kept, written))
+            self._taking_back.add(taking_back)
+            taking_back.add_done_callback(self._taking_back.discard)
+            await asyncio.shield(taking_back)
             raise
 
     async def _write(self, kept: KeptRecord, record: StepRecord) -> KeptRecord:
@@ -198,8 +209,9 @@ class KubernetesLauncher:
         older = {each.metadata.name: each.record for each in kept}
         for each in written:
             try:
-                await self._write(each, older[each.metadata.name])
-            except ClusterError as exc:
+                async with asyncio.timeout(_TAKEN_BACK_WITHIN_S):
+                    await self._write(each, older[each.metadata.name])
+            except (ClusterError, TimeoutError) as exc:
                 _log.warning("the record %s keeps a change: %s", each.metadata.name, exc)
 
     async def _scale(self, key: StepKey, replicas: int) -> None:

@@ -53,11 +53,11 @@ class RecordLedger:
         """Return the good records of these ConfigMaps, ordered by name.
 
         Args:
-            config_maps: all that there are, by name. Each that changed is read, the largest in
+            config_maps: all that count, by name. Each that changed is read, the largest in
                 a second: too long for the event loop.
         """
         for name in sorted(self._entries.keys() - config_maps.keys()):
-            _log.info("record %s was deleted", name)
+            _log.info("record %s is there no more", name)
         known = self._entries.keys() & config_maps.keys()
         room = self._max_records - len(known)
         new = sorted(config_maps.keys() - known)

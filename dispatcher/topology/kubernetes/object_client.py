@@ -25,7 +25,7 @@ from dispatcher.topology.kubernetes.observed import (
     Service,
     Thing,
 )
-from dispatcher.topology.kubernetes.patience import persist
+from dispatcher.topology.kubernetes.patience import outlast_conflicts, persist
 
 ShapeT = TypeVar("ShapeT", Draft, Deployment, Service, Pod, Event, Thing)
 
@@ -81,7 +81,7 @@ class ObjectClient(Generic[ShapeT]):
                 may_exist = may_exist or exc.may_have_happened
                 raise
 
-        return await persist(attempt)
+        return await persist(lambda: outlast_conflicts(attempt))
 
     async def all(self, selector: str, *, field_selector: str | None = None) -> Sequence[ShapeT]:
         """Return all objects that bear these labels.

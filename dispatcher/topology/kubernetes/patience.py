@@ -1,4 +1,4 @@
-"""Calls that an API server cannot answer now are made again, a few times and ever later."""
+"""Calls that an API server cannot do now are made again, a few times and ever later."""
 
 import asyncio
 import logging
@@ -14,6 +14,9 @@ _log = logging.getLogger(__name__)
 _TRIES: Final = 3
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
+_CONFLICT: Final = "Conflict"
+_CONFLICT_TRIES: Final = 8
+_LONGEST_CONFLICT_PAUSE_S: Final = 1.0
 
 
 async def persist(attempt: Callable[[], Awaitable[T]]) -> T:
@@ -30,6 +33,27 @@ async def persist(attempt: Callable[[], Awaitable[T]]) -> T:
                 raise
             _log.warning("the API server is asked again: %s", exc)
             await asyncio.sleep(_pause_s(exc, tried))
+    return await attempt()
+
+
+async def outlast_conflicts(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Make an object; try again when the API server was at odds with itself.
+
+    It counts every new object of a namespace in its ResourceQuotas, and when several are made at
+    a time it may give up counting: with the reason Conflict, and about the quota. Nothing was
+    made then, and the next try comes through.
+
+    Raises:
+        ClusterError: it was refused, or not done in eight tries.
+    """
+    for tried in range(1, _CONFLICT_TRIES):
+        try:
+            return await attempt()
+        except ClusterError as exc:
+            if exc.reason != _CONFLICT:
+                raise
+            _log.info("an object is made again: %s", exc)
+            await asyncio.sleep(min(_pause_s(exc, tried), _LONGEST_CONFLICT_PAUSE_S))
     return await attempt()
 
 

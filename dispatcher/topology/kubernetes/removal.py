@@ -6,7 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dispatcher.topology.kubernetes.labels import CREATION_LABEL, pipeline_selector
+from dispatcher.topology.kubernetes.labels import (
+    CREATION_LABEL,
+    STEPS_SELECTOR,
+    pipeline_selector,
+)
 from dispatcher.topology.kubernetes.object_client import ObjectClient, Objects
 from dispatcher.topology.status import TopologyObject
 
@@ -50,6 +54,8 @@ class Remover:
             await self._until_gone(objects.pods, selector, within_s=self.pods_within_s)
         removed += await _delete(objects.disruption_budgets, selector)
         removed += await _delete(objects.services, selector)
+        # Drafts last: while there is one, discovery sees nothing of what it was made with.
+        removed += await _delete(objects.config_maps, f"{STEPS_SELECTOR},{selector}")
         removed += await _delete(objects.config_maps, selector)
         if removed and creation is None:
             await self._until_gone(objects.endpoint_slices, selector, within_s=_SLICES_WITHIN_S)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dispatcher.errors import ClusterUnavailableError
+from dispatcher.pipelines.model import StepKey
 from dispatcher.pipelines.replica_range import ReplicaRange
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.client import ReadyReport, ReplicaClient
@@ -20,7 +21,7 @@ from dispatcher.telemetry.figures import Figures
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.topology.autoscaler import ScalingPolicy
 from dispatcher.topology.configmap import StepRecord, pipelines_of
-from dispatcher.topology.scaling_loop import ScalingLoop
+from dispatcher.topology.scaling_loop import ScalingLoop, retry_pause_s
 from tests.dispatcher.records import make_job
 from tests.dispatcher.topology.workshop import one_step
 from tests.dispatcher.waiting import until
@@ -31,6 +32,16 @@ HASTY = ScalingPolicy(
 RANGED = replace(one_step("default"), replica_range=ReplicaRange(1, 4))
 
 
+class CountingMetrics(Metrics):
+    """Knows how often all steps were decided on."""
+
+    rounds = 0
+
+    def show_backlogs(self, seconds: Mapping[str, float]) -> None:
+        self.rounds += 1
+        super().show_backlogs(seconds)
+
+
 @dataclass
 class Floor:
     """What the loop looks at, and what it has had done."""
@@ -39,6 +50,14 @@ class Floor:
     is_acting: bool = True
     fails: int = 0
     """How many times scaling fails first."""
+    why: str = "not now"
+    """What is said then."""
+    hangs: frozenset[str] = frozenset()
+    """Pipelines whose scaling never ends."""
+    scaled_within_s: float = 60.0
+    first_retry_s: float = 0.01
+    tries: int = 0
+    """How many times scaling was tried."""
     is_record_late: bool = False
     """Whether the record does not tell what was done."""
     scaled: list[tuple[str, str, int]] = field(default_factory=list)
@@ -47,7 +66,7 @@ class Floor:
     )
     pipelines: PipelineStore = field(default_factory=PipelineStore)
     queue: MemoryJobQueue = field(default_factory=lambda: MemoryJobQueue(capacity=10_000))
-    metrics: Metrics = field(default_factory=Metrics)
+    metrics: CountingMetrics = field(default_factory=CountingMetrics)
     figures: Figures = field(init=False)
     loop: ScalingLoop = field(init=False)
 
@@ -63,6 +82,8 @@ class Floor:
             is_acting=self.is_acting,
             policy=HASTY,
             interval_s=0.01,
+            scaled_within_s=self.scaled_within_s,
+            first_retry_s=self.first_retry_s,
         )
         self.take(self.records)
 
@@ -83,24 +104,40 @@ class Floor:
         self.loop.take(records)
 
     async def _scale(self, pipeline_id: str, step_id: str, replicas: int) -> None:
+        self.tries += 1
         if self.fails:
             self.fails -= 1
-            raise ClusterUnavailableError("not now")
+            raise ClusterUnavailableError(self.why)
+        if pipeline_id in self.hangs:
+            await asyncio.Event().wait()
         self.scaled.append((pipeline_id, step_id, replicas))
         if not self.is_record_late:
-            self.take([replace(record, replicas=replicas) for record in self.records])
+            key = StepKey(pipeline_id, step_id)
+            self.take(
+                [
+                    replace(record, replicas=replicas) if record.key == key else record
+                    for record in self.records
+                ]
+            )
 
-    async def add_jobs(self, count: int) -> None:
+    async def add_jobs(self, count: int, *, pipeline_id: str = "default") -> None:
         numbers = range(self.queue.depth(), self.queue.depth() + count)
-        await self.queue.put([make_job(f"job-{number}") for number in numbers])
+        jobs = [make_job(f"job-{number}", pipeline_id=pipeline_id) for number in numbers]
+        await self.queue.put(jobs)
+
+    async def decides(self, rounds: int) -> None:
+        """Wait until all steps were decided on so many times more."""
+        last = self.metrics.rounds + rounds
+        await until(lambda: self.metrics.rounds >= last)
 
     def work(self) -> None:
-        """Let a replica be busy for a hundredth of a second and end a job."""
+        """Let a replica of each step be busy for a hundredth of a second and end a job."""
         now = time.monotonic()
-        for replica in self.pools.get("default/0").replicas[:1]:
-            replica.take_on(now=now - 0.01)
-            replica.let_go(1, now=now)
-            self.figures.note_drained("default")
+        for record in self.records:
+            for replica in self.pools.get(str(record.key)).replicas[:1]:
+                replica.take_on(now=now - 0.01)
+                replica.let_go(1, now=now)
+                self.figures.note_drained(record.key.pipeline_id)
 
     def gauge(self, name: str) -> dict[str, float]:
         """What a metric says of each step."""
@@ -168,6 +205,78 @@ async def test_what_could_not_be_done_is_tried_again() -> None:
         await floor.add_jobs(500)
         await until(lambda: floor.scaled)
         assert floor.fails == 0
+
+
+@pytest.mark.parametrize(
+    ("failures", "pause_s"), [(1, 2), (2, 4), (3, 8), (5, 32), (6, 60), (7, 60), (10**6, 60)]
+)
+def test_pauses_after_failures_grow_up_to_a_minute(failures: int, pause_s: float) -> None:
+    assert retry_pause_s(failures) == pause_s
+
+
+async def test_what_could_not_be_done_is_not_tried_again_at_once() -> None:
+    async with running(Floor([RANGED], fails=10**6, first_retry_s=60)) as floor:
+        await floor.add_jobs(500)
+        await until(lambda: floor.tries)
+        # While the record is taken back, discovery may see what was tried.
+        floor.take([replace(RANGED, replicas=4)])
+        floor.take([replace(RANGED, endpoints=("http://10.1.0.1:5000",))])
+        await floor.decides(30)
+        assert floor.tries == 1
+
+
+async def test_a_record_that_somebody_changed_is_tried_at_once() -> None:
+    async with running(Floor([RANGED], fails=1, first_retry_s=60)) as floor:
+        await floor.add_jobs(500)
+        await until(lambda: floor.tries)
+        floor.take([replace(RANGED, replica_range=ReplicaRange(1, 3))])
+        await until(lambda: floor.scaled == [("default", "0", 3)])
+
+
+async def test_a_failure_is_said_once_until_it_is_another(caplog: pytest.LogCaptureFixture) -> None:
+    async with running(Floor([RANGED], fails=10**6, first_retry_s=0.001)) as floor:
+        await floor.add_jobs(500)
+        await until(lambda: floor.tries >= 4)
+        assert caplog.messages == ["step default/0 could not be scaled: not now"]
+        floor.why = "not allowed"
+        tries = floor.tries
+        await until(lambda: floor.tries >= tries + 3)
+        assert caplog.messages[1:] == ["step default/0 could not be scaled: not allowed"]
+
+
+async def test_a_failure_after_a_success_is_a_new_one(caplog: pytest.LogCaptureFixture) -> None:
+    async with running(Floor([RANGED], fails=1)) as floor:
+        await floor.add_jobs(500)
+        await until(lambda: floor.scaled)
+        floor.fails = 1
+        floor.take([RANGED])
+        await until(lambda: not floor.fails)
+        await until(lambda: len(floor.scaled) > 1)
+        assert caplog.messages == ["step default/0 could not be scaled: not now"] * 2
+
+
+async def test_a_step_that_hangs_holds_up_no_other() -> None:
+    other = replace(one_step("other"), replica_range=ReplicaRange(1, 4))
+    async with running(Floor([RANGED, other], hangs=frozenset({"default"}))) as floor:
+        await floor.add_jobs(500)
+        await until(lambda: floor.tries)
+        await floor.add_jobs(500, pipeline_id="other")
+        await until(lambda: ("other", "0", 4) in floor.scaled)
+        await until(lambda: floor.gauge("dispatcher_backlog_seconds")["default/0"] > 1)
+        assert not [name for name, *_ in floor.scaled if name == "default"]
+        assert floor.gauge("dispatcher_autoscaler_desired_replicas")["other/0"] == 4
+
+
+async def test_a_step_that_hangs_is_given_up_and_tried_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hanging = Floor([RANGED], hangs=frozenset({"default"}), scaled_within_s=0.02)
+    async with running(hanging) as floor:
+        await floor.add_jobs(500)
+        await until(lambda: floor.tries >= 2)
+        assert caplog.messages == [
+            "step default/0 could not be scaled: it was not done within 0.02 s"
+        ]
 
 
 async def test_what_was_asked_for_is_not_asked_again_while_the_record_is_late() -> None:

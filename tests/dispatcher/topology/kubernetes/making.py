@@ -1,5 +1,6 @@
 """The objects of pipelines as the cluster gets them, and the way into it."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -27,6 +28,10 @@ def strict_cluster() -> Iterator[Cluster]:
     """Run a cluster that enforces Pod Security ``restricted`` but in one namespace."""
     with running_cluster() as started:
         started.apply({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": OPEN}})
+        ends_at = time.monotonic() + 10
+        while not started.objects("ServiceAccount", namespace=OPEN):
+            assert time.monotonic() < ends_at, "the namespace has no account"
+            time.sleep(0.002)
         yield started
 
 

@@ -124,6 +124,23 @@ async def test_a_call_that_fails_in_passing_is_made_again(
     assert len({found["metadata"]["uid"] for found in cluster.objects("Deployment")}) == 2
 
 
+async def test_objects_that_are_in_each_others_way_at_a_quota_are_made_all_the_same(
+    cluster: Cluster, launcher: KubernetesLauncher
+) -> None:
+    cluster.contend_for_quota(times=7)
+    await launcher.create(TWO[:1])
+    assert len(left_in(cluster)) == 4
+
+
+async def test_a_quota_that_is_never_done_counting_ends_the_attempt(
+    cluster: Cluster, launcher: KubernetesLauncher
+) -> None:
+    cluster.contend_for_quota(times=None)
+    with pytest.raises(ClusterConflictError, match="resourcequotas"):
+        await launcher.create(TWO)
+    assert left_in(cluster) == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_somebody_else_has_under_the_name_stays_as_it_is(
     cluster: Cluster, launcher: KubernetesLauncher, kind: str

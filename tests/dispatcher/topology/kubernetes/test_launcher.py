@@ -17,6 +17,7 @@ from dispatcher.topology.kubernetes import patience
 from dispatcher.topology.kubernetes.access import ClusterApi
 from dispatcher.topology.kubernetes.launcher import KubernetesLauncher
 from tests.dispatcher.topology.kubernetes.pipelines import GENEROUS, ID, pipeline_of
+from tests.dispatcher.waiting import until
 from tests.kubernetes_api.cluster import Cluster
 from tests.kubernetes_api.kinds import Document
 
@@ -78,6 +79,36 @@ async def test_records_are_as_before_when_the_deployment_cannot_be_scaled(
         await launcher.change(ID, "0", StepChange(replicas=9, is_rerouted=True, preferred_next="2"))
     assert [config_of(cluster, f"{ID}-step-{step}") for step in range(3)] == before
     assert cluster.get("Deployment", NAME)["spec"]["replicas"] == 1
+
+
+async def test_the_end_waits_for_records_that_are_taken_back(
+    cluster: Cluster, launcher: KubernetesLauncher
+) -> None:
+    await launcher.create(ONE)
+    cluster.delay(WITHIN_S, verb="patch", resource="deployments/scale")
+    changing = asyncio.create_task(launcher.change(ID, "0", StepChange(replicas=2)))
+    await until(lambda: config_of(cluster, NAME)["replicas"] == 2)
+    cluster.delay(0.2, verb="patch", resource="configmaps")
+    await until(lambda: _has_called(cluster, "deployments", "scale"))
+    changing.cancel()
+    patches = _count_patches(cluster)
+    await until(lambda: _count_patches(cluster) > patches)
+    changing.cancel()  # nobody waits for it any more
+    with pytest.raises(asyncio.CancelledError):
+        await changing
+    assert config_of(cluster, NAME)["replicas"] == 2
+    await launcher.close()
+    assert config_of(cluster, NAME)["replicas"] == 1
+
+
+def _has_called(cluster: Cluster, resource: str, subresource: str) -> bool:
+    return any(
+        (call.resource, call.subresource) == (resource, subresource) for call in cluster.calls
+    )
+
+
+def _count_patches(cluster: Cluster) -> int:
+    return sum((call.verb, call.resource) == ("patch", "configmaps") for call in cluster.calls)
 
 
 @pytest.mark.parametrize("after_effect", [False, True])

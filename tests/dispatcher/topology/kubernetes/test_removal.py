@@ -7,7 +7,7 @@ import pytest
 
 from dispatcher.errors import ClusterRefusedError, UnknownPipelineError
 from dispatcher.topology.kubernetes import patience
-from dispatcher.topology.kubernetes.access import ClusterApi
+from dispatcher.topology.kubernetes.access import ClusterApi, ClusterError
 from dispatcher.topology.kubernetes.launcher import KubernetesLauncher
 from dispatcher.topology.kubernetes.object_client import objects_in
 from dispatcher.topology.kubernetes.observed import ObjectMetadata
@@ -59,6 +59,23 @@ async def test_objects_without_the_label_stay(
         "ConfigMap other",
         f"ConfigMap {ID}-notes",
     ]
+
+
+async def test_of_a_pipeline_that_was_not_made_to_the_end_the_drafts_go_last(
+    cluster: Cluster, launcher: KubernetesLauncher, api: ClusterApi
+) -> None:
+    await launcher.create(TWO)
+    draft = f"{ID}-step-1"
+    cluster.edit(
+        "ConfigMap", draft, lambda found: found["metadata"]["labels"].update(app="nn-service-draft")
+    )
+    cluster.refuse(verb="delete", resource="configmaps", name=NAME)
+    cluster.delay(0.2, verb="delete", resource="configmaps")
+    creation = cluster.get("ConfigMap", draft)["metadata"]["labels"]["conveyor/creation"]
+    with pytest.raises(ClusterError):
+        await Remover(objects_in(api)).remove(ID, creation=creation)
+    # Without its draft, the record that is left would be taken for all of the pipeline.
+    assert left_in(cluster) == [f"ConfigMap {NAME}", f"ConfigMap {draft}"]
 
 
 async def test_every_deletion_names_an_object_by_its_uid(
