@@ -1,6 +1,7 @@
 """What an administration does where its launcher is slow to answer, or may not be used."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from dispatcher.topology.local import LocalLauncher
 from dispatcher.topology.model_files import ModelFiles
 from dispatcher.topology.status import PipelineStatus, TopologyObject
 from tests.dispatcher.topology.workshop import Workshop, made
+from tests.dispatcher.waiting import until
 
 
 class CountingLauncher(LocalLauncher):
@@ -52,10 +54,12 @@ async def test_the_launcher_is_not_asked_all_the_time_until_discovery_follows(
     workshop: Workshop,
 ) -> None:
     launcher, store = CountingLauncher(workshop), PipelineStore()
+    began = time.monotonic()
     making = asyncio.create_task(admin_of(launcher, store).create({"steps": [{"type": "blur"}]}))
-    await asyncio.sleep(0.4)
+    await until(lambda: launcher.asked == 3)
+    # Once before it makes anything, once after, and then every half second.
+    assert time.monotonic() - began >= 0.5
     assert not making.done()
-    assert launcher.asked == 2
     store.replace(pipelines_of(launcher.made))
     await making
     await launcher.close()
