@@ -14,10 +14,18 @@ usage: ./setup.sh VERB [ARGUMENTS]
   install   make .venv and install the pinned requirements (only when they changed)
   run       start the service on 127.0.0.1:8080; flags: ./setup.sh run --help
   keys      make, list and revoke API keys; ./setup.sh keys --help
-  test      run the tests; arguments go to pytest. --long runs the long forms of the proofs
-            (an hour), --seed N repeats what failed; -s shows what was measured
+  queue     look at the queue, empty it, repeat what has failed; ./setup.sh queue --help
+  cluster   try several dispatchers over RabbitMQ and Redis, all on this machine, until Ctrl-C
+  reset     check what runs, purge its queue, restart it in order; a menu without arguments
+  test      run the tests, small ones side by side; arguments go to pytest, which then runs one
+            after the other. --long runs the long forms of the proofs (an hour), --seed N
+            repeats what failed; -s shows what was measured
+  servers   install what tests start: RabbitMQ, Redis, nginx, Prometheus, Chromium (Debian's
+            packages; they do not run by themselves) and an S3 server in .venv-s3
+  page      build dispatcher/web/built, the page, of its sources; needs Node 20.19 or newer
   check     ruff, mypy (strict) and import-linter
   fix       let ruff format the code and repair what it can
+  secrets   write random passwords of RabbitMQ, Redis and MinIO into .env, for docker compose and k8s
   manifests render k8s/dispatcher.yaml and the others from their sources; needs kubectl
   bench     measure accuracy, throughput, cache, memory; arguments go to the benchmark
   lock      pin anew what the container images install, as requirements.txt says; arguments go to pip
@@ -57,6 +65,13 @@ install() {
     say "installed"
 }
 
+run_tests() {
+    # Which of them run side by side: tests/scheduling.py.
+    [ $# -gt 0 ] || set -- -n auto --maxprocesses 4
+    say "pytest"
+    exec "$PY" -m pytest "$@"
+}
+
 check() {
     # One command a line: in an && list a failure would not end the script.
     say "ruff"
@@ -75,15 +90,39 @@ fix() {
     return "$status"
 }
 
+hex() { od -An -v -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
+
+write_secrets() {
+    [ ! -e .env ] || die ".env is there: servers that were started with it know no other passwords"
+    (
+        umask 077
+        set -o noclobber
+        cat > .env <<ENV
+# Made by ./setup.sh secrets. Whoever has this file has everything that Conveyor keeps.
+RABBITMQ_PASSWORD=$(hex 24)
+RABBITMQ_ERLANG_COOKIE=$(hex 24)
+REDIS_PASSWORD=$(hex 24)
+MINIO_ROOT_PASSWORD=$(hex 24)
+S3_SECRET_KEY=$(hex 24)
+WEBHOOK_SECRET=whsec_$(head -c 32 /dev/urandom | base64 | tr -d '\n')
+ENV
+    )
+    say "wrote .env, for docker compose; in a cluster:"
+    say "kubectl -n conveyor create secret generic conveyor-servers --from-env-file=.env"
+}
+
 verb="${1:-help}"
 [ $# -gt 0 ] && shift
 case "$verb" in
     install) install; say "ready: ./setup.sh run" ;;
     run)     install; exec "$PY" -m dispatcher "$@" ;;
-    keys)    install; exec "$PY" -m dispatcher keys "$@" ;;
-    test)    install; say "pytest"; exec "$PY" -m pytest "$@" ;;
+    keys|queue|cluster|reset) install; exec "$PY" -m dispatcher "$verb" "$@" ;;
+    test)    install; run_tests "$@" ;;
+    servers) install; exec .ci/servers "$PY" ;;
+    page)    exec .ci/page ;;
     check)   install; check ;;
     fix)     install; fix ;;
+    secrets) write_secrets ;;
     manifests) install; exec "$PY" -m tests.k8s.rendering ;;
     bench)   install; exec "$PY" -m benchmarks "$@" ;;
     lock)    install; exec "$PY" .ci/lock_images.py "$@" ;;

@@ -13,6 +13,8 @@ from benchmarks import (
     hits,
     operations,
     overload,
+    page,
+    shared,
     throughput,
     tiles,
 )
@@ -27,6 +29,7 @@ from benchmarks.load_tester import (
     verdict,
 )
 from benchmarks.report import print_table
+from benchmarks.scale_simulation import check as scale_simulation
 
 BENCHMARKS = {
     "accuracy": ("Labels through the API", accuracy.measure),
@@ -37,6 +40,9 @@ BENCHMARKS = {
     "tiles": ("Tiles and threads, 24 megapixels", tiles.measure),
     "overload": ("Five times as much as the service can do", overload.measure),
     "bad_replica": ("One bad replica of four", bad_replica.measure),
+    "page": ("Ten people look", page.measure),
+    "shared": ("Several dispatchers beside one", shared.measure),
+    "scale_simulation": ("The simulation beside the service", scale_simulation.measure),
     "footprint": ("Footprint", footprint.measure),
     "load_tester_stall": ("Load tester: a service that stops for 2 s", stall.measure),
     "load_tester_fidelity": ("Load tester: the default schedule", fidelity.measure),

@@ -1,13 +1,14 @@
 """A dispatcher of our own to measure, on a free port, ended by its process id."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,11 @@ class Service:
 
 @contextmanager
 def running_service(
-    flags: Sequence[str], *, data_dir: Path, steps: Collection[str] = ("operations/0",)
+    flags: Sequence[str],
+    *,
+    data_dir: Path,
+    steps: Collection[str] = ("operations/0",),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
     """Start a service, wait until these steps are ready as well, and end it afterwards."""
     with tempfile.TemporaryFile("w+") as log:
@@ -52,6 +57,7 @@ def running_service(
                 *flags,
             ],
             cwd=PROJECT,
+            env={**os.environ, **(environment or {})},
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -1,7 +1,5 @@
 """The dispatcher's HTTP application."""
 
-from collections.abc import Sequence
-
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
@@ -28,14 +26,17 @@ from dispatcher.api.problems import (
     answer_unexpected,
     answer_validation_error,
 )
+from dispatcher.api.queue import queue_router
 from dispatcher.api.results import CancelEndpoint, ListEndpoint, RequeueEndpoint, result_routes
-from dispatcher.api.service import service_router
+from dispatcher.api.service import ServiceState, service_router
 from dispatcher.api.static import static_router
 from dispatcher.api.status import StatusView
 from dispatcher.api.step_types import step_type_router
 from dispatcher.errors import RequestError
 from dispatcher.intake.batches import BatchIntake
+from dispatcher.intake.queue_operations import QueueOperations
 from dispatcher.intake.requeueing import Requeueing
+from dispatcher.web.page import load_page, page_router
 from dispatcher.wiring import Services, callback_policy
 
 
@@ -67,6 +68,7 @@ def create_app(services: Services) -> FrontDoor:
         on_refused=services.figures.count_refused,
         budget=UploadBudget(services.settings.upload_budget_bytes),
         doorkeeper=_doorkeeper(services),
+        tracer=services.tracer,
     )
 
 
@@ -83,6 +85,15 @@ def _requeueing(services: Services) -> Requeueing:
         pipelines=services.pipelines,
         coalescing=services.coalescing,
         figures=services.figures,
+    )
+
+
+def _queue_operations(services: Services) -> QueueOperations:
+    return QueueOperations(
+        queue=services.queue,
+        results=services.results,
+        endings=services.endings,
+        requeueing=_requeueing(services),
     )
 
 
@@ -112,10 +123,12 @@ def _create_api(services: Services) -> FastAPI:
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(RequestValidationError, answer_validation_error)
     app.add_exception_handler(Exception, answer_unexpected)
+    app.include_router(page_router(load_page()))
     app.include_router(image_router(results=services.results, blobs=services.blobs))
     app.include_router(static_router(results=services.results, blobs=services.blobs))
     app.include_router(pipeline_router(services.admin))
     app.include_router(step_type_router())
+    app.include_router(queue_router(_queue_operations(services), backend=services.settings.queue))
     app.include_router(
         service_router(
             status=StatusView(
@@ -131,13 +144,21 @@ def _create_api(services: Services) -> FastAPI:
             queue=services.queue,
             blobs=services.blobs,
             pools=services.pools,
-            unready_reasons=lambda: _unready_reasons(services),
+            read_state=lambda: _state_of(services),
         )
     )
     return app
 
 
-def _unready_reasons(services: Services) -> Sequence[str]:
-    if services.lifecycle.is_draining:
-        return ["draining"]
-    return [] if services.lifecycle.is_started else ["starting: no replica is ready yet"]
+def _state_of(services: Services) -> ServiceState:
+    lifecycle = services.lifecycle
+    away = [reason for server in services.servers if (reason := server.unready()) is not None]
+    if not away:
+        lifecycle.has_met_servers = True
+    if lifecycle.is_draining:
+        return ServiceState(unready=["draining"], away=away)
+    starting = [] if lifecycle.is_started else ["starting: no replica is ready yet"]
+    # Later on it stays ready without them: what has ended can still be read, and a refusal with
+    # a word on when to come back is more than a closed door.
+    missing = [] if lifecycle.has_met_servers else [f"starting: {reason}" for reason in away]
+    return ServiceState(unready=[*starting, *missing], away=away)

@@ -22,7 +22,8 @@
     ├── 431  HeadersTooLargeError
     ├── 502  ClusterRefusedError
     └── 503  OverloadedError, NoReplicaError, DrainingError   with Retry-After
-             StorageFullError, ClusterUnavailableError
+             StorageFullError, ClusterUnavailableError, QueueUnavailableError,
+             ResultsUnavailableError, StorageUnavailableError, NotAcceptingError
     StartupError                     the service cannot start; one line for a person
 
 What can go wrong with one attempt at a replica is in ``pools/errors``.
@@ -288,6 +289,30 @@ class StorageFullError(RequestError):
     """What has to be kept could not be written; nothing of the request is."""
 
     status, code, title = 503, "storage_full", "The storage takes no more"
+
+
+class QueueUnavailableError(RequestError):
+    """The queue's server does not answer now, or cannot keep anything."""
+
+    status, code, title = 503, "queue_unavailable", "The queue does not answer"
+
+
+class ResultsUnavailableError(RequestError):
+    """The results' server does not answer now."""
+
+    status, code, title = 503, "results_unavailable", "The results cannot be reached"
+
+
+class StorageUnavailableError(RequestError):
+    """The store of images and records does not answer now."""
+
+    status, code, title = 503, "storage_unavailable", "The storage does not answer"
+
+
+class NotAcceptingError(RequestError):
+    """This dispatcher only works on what others have accepted."""
+
+    status, code, title = 503, "not_accepting", "This dispatcher accepts no images"
 
 
 class ChangesOffError(RequestError):

@@ -18,6 +18,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from step_app.contract.trace_context import TraceContext
+
 
 class JobState(StrEnum):
     """Where a job is in its life."""
@@ -52,6 +54,8 @@ class ChunkRun:
     duration_s: float
     replica: str
     attempts: int
+    dispatcher: str = ""
+    """Name of the one that had it computed; empty where there is only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,7 @@ class Job(msgspec.Struct, frozen=True):
     """Of the image sent."""
     requeued_from: str | None = None
     """The failed job that this one repeats."""
+    trace: TraceContext | None = None  # what caused it, as far as anybody said so
 
     @property
     def holds(self) -> tuple[str, ...]:
@@ -244,6 +249,24 @@ class Job(msgspec.Struct, frozen=True):
             state=JobState.COMPLETED,
             started_at=self.queued_at,
             completed_at=self.queued_at,
+            from_cache=True,
+            result=result,
+            outputs=outputs,
+            revision=revision,
+        )
+
+    def answered(
+        self,
+        now: float,
+        result: Mapping[str, Any] | None,
+        outputs: tuple[Output, ...],
+        revision: str,
+    ) -> "Job":
+        """Return this job, begun already, as answered by a result that is known by now."""
+        return replace(
+            self,
+            state=JobState.COMPLETED,
+            completed_at=now,
             from_cache=True,
             result=result,
             outputs=outputs,

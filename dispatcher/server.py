@@ -27,9 +27,10 @@ from dispatcher.app import create_app
 from dispatcher.errors import StartupError
 from dispatcher.settings import Settings
 from dispatcher.storage.directory import open_data_dir
+from dispatcher.storage.notice import local_url, notice_posted
 from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.discovery import follow_records
-from dispatcher.wiring import Services, build_services
+from dispatcher.wiring import Services, Teamwork, build_services
 from dispatcher.wiring_topology import DEFAULT_STEP
 
 _log = logging.getLogger(__name__)
@@ -108,9 +109,11 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         listener = _listen(settings.host, settings.port)
         stack.callback(listener.close)
-        is_durable = settings.queue != "memory"
-        stack.enter_context(open_data_dir(settings.data_dir, is_durable=is_durable))
+        stack.enter_context(open_data_dir(settings.data_dir, is_durable=settings.queue != "memory"))
+        url = local_url(*listener.getsockname()[:2])
+        stack.enter_context(notice_posted(settings.data_dir, url=url))
         services = build_services(settings)
+        stack.push_async_callback(asyncio.to_thread, services.tracer.close)
         if services.keys is not None:
             services.keys.open()
         loops = await _start_unless(told_to_end, services, stack)
@@ -149,6 +152,9 @@ async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
     if services.writer is not None:
         await services.writer.start()
         stack.push_async_callback(services.writer.close)
+    for server in services.servers:
+        await server.start()
+        stack.push_async_callback(server.close)
     for resource in (
         services.queue,
         services.results,
@@ -171,16 +177,36 @@ async def _start(services: Services, stack: AsyncExitStack) -> _Loops:
     if services.writer is not None:
         loops.add(services.writer.watch())
     await _discover(services, loops)
-    going_on = await services.recovery.run()
-    if going_on:
-        _say(f"{going_on} jobs of the last run go on")
-    loops.add(services.consumer.run())
+    if services.teamwork is None:
+        going_on = await services.recovery.run()
+        if going_on:
+            _say(f"{going_on} jobs of the last run go on")
+    else:
+        _share(services, services.teamwork, loops)
+    if services.settings.role != "api":
+        loops.add(services.consumer.run())
     loops.add(services.deadlines.run(services.endings.expire))
     loops.add(services.collector.run(services.results))
     loops.add(services.monitor.run())
     loops.add(services.webhook_sender.run())
     loops.add(services.scaling.run())
     return loops
+
+
+def _share(services: Services, teamwork: Teamwork, loops: _Loops) -> None:
+    """Look after what other dispatchers do: nothing of an earlier process is this one's alone."""
+    loops.add(
+        teamwork.ended_elsewhere.run(
+            queue=services.queue,
+            results=services.results,
+            endings=services.endings,
+            blobs=services.blobs,
+        )
+    )
+    if services.settings.role != "api":
+        loops.add(teamwork.restocking.run())
+        if teamwork.chunks is not None:
+            loops.add(teamwork.chunks.run())
 
 
 async def _discover(services: Services, loops: _Loops) -> None:
@@ -247,6 +273,8 @@ async def _serve_until(
         services.results.stop_waiting()
         server.should_exit = True
         await serving
+        if services.teamwork is not None:
+            await services.teamwork.ended_elsewhere.leave(services.queue)
 
 
 async def _watch_replicas(services: Services, listener: socket.socket) -> None:
@@ -258,7 +286,7 @@ async def _watch_replicas(services: Services, listener: socket.socket) -> None:
         services.lifecycle.is_started = True
         _say(f"Conveyor is ready on {url}: {description}")
         _say(f"Try: curl -F image=@images/koala.jpg {url}/predict")
-    elif services.cluster is not None:
+    elif services.settings.topology != "local":
         services.lifecycle.is_started = True
         _say(f"Conveyor is ready on {url}: {await services.launcher.wait_ready()}")
     else:

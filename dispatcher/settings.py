@@ -3,9 +3,16 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dispatcher.errors import StartupError
@@ -50,10 +57,28 @@ class Settings(BaseSettings):
     """Directory of the model files that clients may name; DATA_DIR/user-models unless told."""
     max_local_replicas: int = Field(default=128, ge=0, le=4096)
     """Most replicas of all pipelines that clients make, together; in a cluster, too."""
-    queue: Literal["sqlite", "memory"] = "sqlite"
-    """Where accepted jobs are kept: sqlite survives crashes, memory ends with the process."""
-    topology: Literal["local", "kubernetes"] = "local"
-    """Where replicas run: local child processes, or pods of a Kubernetes cluster."""
+    queue: Literal["sqlite", "memory", "rabbitmq"] = "sqlite"
+    """Where accepted jobs are kept: sqlite survives crashes, memory ends with the process, rabbitmq
+    is shared by several dispatchers and needs the three URLs."""
+    role: Literal["all", "api", "worker"] = "all"
+    """What this dispatcher does: accept images (api), work on them (worker), or both (all)."""
+    rabbitmq_url: SecretStr | None = None
+    """Queue that dispatchers share: amqp://user:password@host:5672/vhost, or amqps://."""
+    redis_url: SecretStr | None = None
+    """What dispatchers know together: redis://user:password@host:6379/0, or rediss://."""
+    blob_url: SecretStr | None = None
+    """Where they keep images and results: s3://bucket/folder?endpoint=https://..., or a directory;
+    the credentials are those of the AWS_* environment variables."""
+    prefetch_count: int = Field(default=0, ge=0, le=10_000)
+    """Jobs of each pipeline and priority that a dispatcher takes from RabbitMQ at a time; 0 means
+    as many as its replicas can have in work. PREFETCH_COUNT in the environment does the same."""
+    share_tiles: bool = True
+    """Whether the tiles of one picture are spread over the dispatchers of a shared queue."""
+    topology: Literal["local", "kubernetes", "files"] = "local"
+    """Where replicas run: local child processes, pods of a Kubernetes cluster, or wherever the
+    files of a directory say."""
+    records_dir: Path | None = None
+    """Directory of those files, the records of replicas that somebody else runs."""
     kubeconfig: Path | None = None
     """Cluster to use from outside; without one, the cluster that this runs in."""
     pipeline_namespace: str = "conveyor-steps"
@@ -97,7 +122,8 @@ class Settings(BaseSettings):
     body_timeout_s: float = Field(default=60.0, gt=0)
     """How long a request body may take to arrive, in seconds; each 64 KiB of it add a second."""
     webhook_secret_file: Path | None = None
-    """File of the secret that signs webhooks; made in the data directory unless told."""
+    """File of the secret that signs webhooks; made in the data directory unless told. With a
+    shared queue there are none without it."""
     webhook_allow_http: bool = False
     """Whether webhooks may go to http:// addresses."""
     webhook_allow_private: bool = False
@@ -112,6 +138,9 @@ class Settings(BaseSettings):
     """How long an ended job can be read, in seconds."""
     result_retention_count: int = Field(default=10_000, ge=1)
     """How many ended jobs can be read; the oldest go first."""
+    otlp_endpoint: str | None = Field(default=None, pattern="^https?://[^/]")
+    """Collector that spans are sent to by OTLP over HTTP, like http://127.0.0.1:4318; none are sent
+    without one. OTEL_EXPORTER_OTLP_ENDPOINT in the environment does the same."""
     drain_timeout_s: float = Field(default=30.0, ge=0)
     """How long accepted work may take after SIGTERM, in seconds."""
 
@@ -124,6 +153,26 @@ class Settings(BaseSettings):
             raise ValueError(f"must not be less than --replicas, {fewest}")
         return most
 
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        """Refuse settings that make no sense together."""
+        is_shared = self.queue == "rabbitmq"
+        urls = {
+            "--rabbitmq-url": self.rabbitmq_url,
+            "--redis-url": self.redis_url,
+            "--blob-url": self.blob_url,
+        }
+        missing = [flag for flag, url in urls.items() if url is None]
+        if is_shared and missing:
+            raise ValueError(f"--queue rabbitmq needs {', '.join(missing)}")
+        if not is_shared and self.role != "all":
+            raise ValueError(f"--role {self.role} needs a queue that is shared: --queue rabbitmq")
+        if self.role == "api" and self.topology == "local":
+            raise ValueError("--role api runs no replicas: --topology files or kubernetes")
+        if (self.topology == "files") != (self.records_dir is not None):
+            raise ValueError("--topology files and --records-dir go together")
+        return self
+
 
 def load_settings(argv: Sequence[str]) -> Settings:
     """Read flags and environment; ``--help`` prints them all and exits.
@@ -132,8 +181,16 @@ def load_settings(argv: Sequence[str]) -> Settings:
         StartupError: a value is not allowed.
     """
     try:
-        return Settings(_cli_parse_args=list(argv))  # type: ignore[call-arg] # a documented keyword
+        return Settings(_cli_parse_args=list(argv), **_other_names())  # type: ignore[call-arg] # documented
     except ValidationError as exc:
         first = exc.errors()[0]
-        name = str(first["loc"][0]).replace("_", "-") if first["loc"] else "settings"
+        if not first["loc"]:  # about several together: the input has their secrets
+            raise StartupError(str(first["ctx"]["error"])) from exc
+        name = str(first["loc"][0]).replace("_", "-")
         raise StartupError(f"--{name}: {first['msg']} (got {first['input']!r})") from exc
+
+
+def _other_names() -> dict[str, Any]:
+    """Return settings that the environment has under the name that others give them."""
+    is_named = "DISPATCHER_PREFETCH_COUNT" in os.environ or "PREFETCH_COUNT" not in os.environ
+    return {} if is_named else {"prefetch_count": os.environ["PREFETCH_COUNT"]}

@@ -2,16 +2,15 @@
 
 import asyncio
 import random
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 from dispatcher.api.asgi import encode_json
 from dispatcher.api.documents import result as result_document
 from dispatcher.api.guards.guard import share_of_one
 from dispatcher.api.guards.keys import KeyRing
 from dispatcher.blobs.base import BlobStore
-from dispatcher.blobs.directory import DirectoryBlobStore
-from dispatcher.blobs.local import LocalBlobStore
 from dispatcher.delivery.callback_url import CallbackPolicy
 from dispatcher.delivery.client import WebhookClient
 from dispatcher.delivery.outbox import Outbox
@@ -23,12 +22,15 @@ from dispatcher.execution.consumer import Consumer
 from dispatcher.execution.deadlines import Deadlines
 from dispatcher.execution.executor import Executor
 from dispatcher.execution.retry import RetryPolicy
+from dispatcher.execution.sharing.assembly import ChunkSharing, build_sharing, is_over_in
 from dispatcher.execution.stage_cache import StageCache
 from dispatcher.intake.admission import Admission, Limits
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing
+from dispatcher.intake.elsewhere import EndedElsewhere
 from dispatcher.intake.endings import Endings
 from dispatcher.intake.recovery import Recovery
+from dispatcher.intake.restocking import Restocking
 from dispatcher.intake.submission import Intake
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.client import ReplicaClient
@@ -36,24 +38,20 @@ from dispatcher.pools.directory import PoolDirectory
 from dispatcher.pools.health import HealthPolicy
 from dispatcher.pools.monitor import HealthMonitor
 from dispatcher.queues.base import JobQueue
-from dispatcher.queues.memory import MemoryJobQueue
-from dispatcher.queues.sqlite import SqliteJobQueue
 from dispatcher.results.base import ResultStore
-from dispatcher.results.memory import MemoryResultStore
-from dispatcher.results.sqlite import SqliteResultStore
+from dispatcher.servers.base import Server
 from dispatcher.settings import Settings
-from dispatcher.storage.space import Space
 from dispatcher.storage.writer import Writer
+from dispatcher.stores import Elsewhere, Stores
 from dispatcher.telemetry.figures import Figures
 from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.tracing import create_tracer
 from dispatcher.topology.admin import PipelineAdmin
 from dispatcher.topology.base import Connection, Discovery, Launcher
 from dispatcher.topology.scaling_loop import ScalingLoop
+from dispatcher.wiring_stores import build_stores
 from dispatcher.wiring_topology import build_topology
-
-_BLOBS_FOLDER: Final = "blobs"
-_PASSING_BLOBS_FOLDER: Final = "passing-blobs"
-"""Emptied at each start; of the memory queue alone, so that trying it costs nobody a job."""
+from step_app.contract.spans import Tracer
 
 
 @dataclass(slots=True)
@@ -62,20 +60,26 @@ class Lifecycle:
 
     is_started: bool = False
     is_draining: bool = False
+    has_met_servers: bool = False
+    """Whether all servers that it shares with others have answered once."""
     ending: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when nothing more is waited for: whatever is still open ends."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stores:
-    """Where jobs, results and images are kept."""
+class Teamwork:
+    """The loops of a dispatcher that shares its jobs with others."""
 
-    queue: JobQueue
-    results: ResultStore
-    blobs: BlobStore
-    collector: Collector
-    writer: Writer | None
-    """What the durable ones write with."""
+    ended_elsewhere: EndedElsewhere
+    restocking: Restocking
+    chunks: ChunkSharing | None
+    """None when each computes the chunks of its own jobs alone."""
+    metrics: Metrics
+
+    def note_lost(self) -> None:
+        """Look at once for jobs that have lost their place."""
+        self.metrics.queue_losses.inc()
+        self.restocking.hurry()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Services:
     """None when everybody may do everything."""
     lifecycle: Lifecycle
     metrics: Metrics
+    tracer: Tracer
     figures: Figures
     queue: JobQueue
     results: ResultStore
@@ -104,6 +109,10 @@ class Services:
     intake: Intake
     consumer: Consumer
     collector: Collector
+    servers: Sequence[Server]
+    """What is shared with other dispatchers: nothing on one machine."""
+    teamwork: Teamwork | None
+    """What a dispatcher does for others, and they for it; None when there is one."""
     webhooks: WebhookClient
     webhook_sender: WebhookSender
     discovery: Discovery
@@ -120,22 +129,32 @@ def build_services(settings: Settings) -> Services:
     """Build all services; nothing is started and no file is touched."""
     lifecycle = Lifecycle()
     metrics = Metrics()
+    tracer = create_tracer(settings, metrics)
     figures = Figures(metrics)
     outbox = Outbox()
-    make_stores = _durable_stores if settings.queue == "sqlite" else _memory_stores
-    stores = make_stores(settings, outbox)
-    queue, results, blobs, collector = (
-        stores.queue,
-        stores.results,
-        stores.blobs,
-        stores.collector,
+    coalescing = Coalescing()
+    ended_elsewhere = EndedElsewhere(coalescing)
+    stores = build_stores(
+        settings,
+        outbox,
+        Elsewhere(
+            on_stop=lambda job_id: consumer.stop(job_id),  # noqa: PLW0108 - it is made below
+            on_ended=ended_elsewhere.note,
+            on_lost=lambda: teamwork.note_lost() if teamwork else None,
+            on_hurry=lambda: teamwork.restocking.hurry() if teamwork else None,
+            on_return=ended_elsewhere.look_now,
+        ),
     )
+    queue, results, blobs = stores.queue, stores.results, stores.blobs
     pipelines = PipelineStore()
     cache = ResultCache(max_size=settings.cache_size)
-    coalescing = Coalescing()
     client = ReplicaClient()
     policy = HealthPolicy()
-    pools = PoolDirectory(client=client, policy=policy)
+    pools = PoolDirectory(
+        client=client,
+        policy=policy,
+        on_ejected=lambda failure: metrics.count_ejection(failure.name.lower()),
+    )
     deadlines = Deadlines()
     keys = None if settings.api_keys_file is None else KeyRing(settings.api_keys_file)
     endings = Endings(
@@ -147,6 +166,7 @@ def build_services(settings: Settings) -> Services:
         figures=figures,
         stop_work=lambda job_id: consumer.stop(job_id),  # noqa: PLW0108 - it is made below
         forget=deadlines.forget,
+        tracer=tracer,
     )
     intake = Intake(
         queue=queue,
@@ -159,6 +179,7 @@ def build_services(settings: Settings) -> Services:
         figures=figures,
         watch=deadlines.watch,
         is_draining=lambda: lifecycle.is_draining,
+        is_accepting=settings.role != "worker",
         admission=Admission(
             queue=queue,
             figures=figures,
@@ -172,11 +193,21 @@ def build_services(settings: Settings) -> Services:
             share_of_one=share_of_one(keys, capacity=settings.queue_capacity),
         ),
     )
+    attempts = Attempts(
+        pools=pools,
+        policy=RetryPolicy(),
+        jitter=random.Random(),
+        on_retry=lambda error: metrics.count_retry(error.code),
+        tracer=tracer,
+    )
+    sharing = _sharing(stores, settings, attempts=attempts, pools=pools)
     executor = Executor(
         pipelines=pipelines,
         blobs=blobs,
-        attempts=Attempts(pools=pools, policy=RetryPolicy(), jitter=random.Random()),
+        attempts=attempts,
         cache=StageCache(),
+        chunks=None if sharing is None else sharing.chunks,
+        tracer=tracer,
     )
     consumer = Consumer(
         queue=queue,
@@ -187,10 +218,14 @@ def build_services(settings: Settings) -> Services:
         figures=figures,
         deadlines=deadlines,
         expire=endings.expire,
-        is_wanted_by_others=coalescing.claim,
+        # Where others wait for it elsewhere, one of them has taken its place.
+        is_wanted_by_others=(lambda _: False) if queue.is_shared else coalescing.claim,
         on_ended=endings.settle,
+        end_linked=endings.settle_linked,
+        find_answer=endings.find_answer,
     )
-    topology = build_topology(settings, client=client, metrics=metrics)
+    teamwork = _teamwork(stores, ended_elsewhere, sharing, endings=endings, metrics=metrics)
+    topology = build_topology(settings, client=client, pools=pools, metrics=metrics)
     admin = PipelineAdmin(
         topology.launcher,
         store=pipelines,
@@ -198,7 +233,7 @@ def build_services(settings: Settings) -> Services:
         max_replicas=settings.max_local_replicas,
         drain_timeout_s=settings.drain_timeout_s,
         is_draining=lambda: lifecycle.is_draining,
-        is_idle=lambda pipeline_id: not queue.pending(pipeline_id),
+        is_idle=queue.is_idle,
         may_change=settings.allow_pipeline_changes,
     )
     webhooks = WebhookClient(
@@ -210,6 +245,7 @@ def build_services(settings: Settings) -> Services:
         keys=keys,
         lifecycle=lifecycle,
         metrics=metrics,
+        tracer=tracer,
         figures=figures,
         queue=queue,
         results=results,
@@ -233,7 +269,9 @@ def build_services(settings: Settings) -> Services:
         deadlines=deadlines,
         intake=intake,
         consumer=consumer,
-        collector=collector,
+        collector=stores.collector,
+        servers=stores.servers,
+        teamwork=teamwork,
         webhooks=webhooks,
         webhook_sender=WebhookSender(
             outbox,
@@ -245,6 +283,7 @@ def build_services(settings: Settings) -> Services:
             ),
             metrics=metrics,
             jitter=random.Random(),
+            tracer=tracer,
         ),
         discovery=topology.discovery,
         launcher=topology.launcher,
@@ -258,7 +297,8 @@ def build_services(settings: Settings) -> Services:
             pools=pools,
             figures=figures,
             metrics=metrics,
-            is_acting=settings.autoscale and topology.may_be_scaled,
+            # Of several, each would follow its own view: that is left to who sees them all.
+            is_acting=settings.autoscale and topology.may_be_scaled and not queue.is_shared,
         ),
     )
 
@@ -266,43 +306,45 @@ def build_services(settings: Settings) -> Services:
 def callback_policy(settings: Settings) -> CallbackPolicy:
     """Return which addresses webhooks may go to."""
     return CallbackPolicy(
-        allow_http=settings.webhook_allow_http, allow_private=settings.webhook_allow_private
+        allow_http=settings.webhook_allow_http,
+        allow_private=settings.webhook_allow_private,
+        has_secret=settings.queue != "rabbitmq" or settings.webhook_secret_file is not None,
     )
 
 
-def _memory_stores(settings: Settings, outbox: Outbox) -> Stores:
-    """Return stores that end with the process."""
-    blobs = DirectoryBlobStore(settings.data_dir / _PASSING_BLOBS_FOLDER)
-    collector = Collector(blobs=blobs)
-    results = MemoryResultStore(
-        retention_s=settings.result_retention_s,
-        retention_count=settings.result_retention_count,
-        key_retention_s=settings.idempotency_retention_s,
-        on_dropped=collector.collect,
-        on_due=outbox.add,
+def _sharing(
+    stores: Stores, settings: Settings, *, attempts: Attempts, pools: PoolDirectory
+) -> ChunkSharing | None:
+    if stores.chunks is None:
+        return None
+    return build_sharing(
+        stores.chunks,
+        attempts=attempts,
+        pools=pools,
+        blobs=stores.blobs,
+        is_over=is_over_in(stores.results),
+        name=f"{socket.gethostname()}:{settings.port}",
     )
-    queue = MemoryJobQueue(capacity=settings.queue_capacity)
-    return Stores(queue, results, blobs, collector, writer=None)
 
 
-def _durable_stores(settings: Settings, outbox: Outbox) -> Stores:
-    """Return stores that outlive the process; they share one database."""
-    writer = Writer(settings.data_dir, beside=settings.data_dir / _BLOBS_FOLDER)
-    space = Space(
-        settings.data_dir,
-        limit_bytes=settings.storage_limit_bytes,
-        reserve_percent=settings.storage_reserve_percent,
-        used_bytes=lambda: writer.size_bytes() + blobs.disk_bytes(),
+def _teamwork(
+    stores: Stores,
+    ended_elsewhere: EndedElsewhere,
+    sharing: ChunkSharing | None,
+    *,
+    endings: Endings,
+    metrics: Metrics,
+) -> Teamwork | None:
+    if stores.shared is None:
+        return None
+    return Teamwork(
+        ended_elsewhere,
+        Restocking(
+            stores.shared,
+            queue=stores.queue,
+            endings=endings,
+            on_restocked=metrics.restocked.inc,
+        ),
+        sharing,
+        metrics,
     )
-    blobs = LocalBlobStore(settings.data_dir / _BLOBS_FOLDER, writer=writer, space=space)
-    collector = Collector(blobs=blobs)
-    results = SqliteResultStore(
-        writer,
-        retention_s=settings.result_retention_s,
-        retention_count=settings.result_retention_count,
-        key_retention_s=settings.idempotency_retention_s,
-        on_dropped=collector.collect,
-        on_due=outbox.add,
-    )
-    queue = SqliteJobQueue(writer, capacity=settings.queue_capacity)
-    return Stores(queue, results, blobs, collector, writer)

@@ -3,6 +3,7 @@
 from dispatcher.errors import StartupError
 from dispatcher.settings import Settings
 from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.tracing import export_url
 from dispatcher.topology.base import Topology
 from dispatcher.topology.kubernetes.access import ClusterApi
 from dispatcher.topology.kubernetes.discovery import KubernetesDiscovery
@@ -32,6 +33,7 @@ def build_cluster_topology(settings: Settings, *, metrics: Metrics) -> Topology:
         has_node_port=settings.step_node_port,
         gpu_limit=settings.step_gpu_limit,
         volumes=read_host_volumes(settings.step_volumes),
+        traces_url=export_url(settings),
     )
     return Topology(
         discovery=discovery,

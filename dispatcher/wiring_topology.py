@@ -7,11 +7,14 @@ from dispatcher.pipelines.model import StepKey
 from dispatcher.pipelines.operations import DEFAULT_PIPELINE, OPERATIONS_PIPELINE
 from dispatcher.pipelines.replica_range import ReplicaRange
 from dispatcher.pools.client import ReplicaClient
+from dispatcher.pools.directory import PoolDirectory
 from dispatcher.settings import Settings
 from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.tracing import export_url
 from dispatcher.topology.base import Topology
 from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.environment import LocalLimits
+from dispatcher.topology.files import FileLauncher
 from dispatcher.topology.local import LocalLauncher
 from dispatcher.topology.model_files import ModelFiles
 from dispatcher.topology.records import RecordDirectory
@@ -21,7 +24,9 @@ DEFAULT_STEP: Final = StepKey(DEFAULT_PIPELINE, "0")
 _RECORDS_FOLDER: Final = "topology"
 
 
-def build_topology(settings: Settings, *, client: ReplicaClient, metrics: Metrics) -> Topology:
+def build_topology(
+    settings: Settings, *, client: ReplicaClient, pools: PoolDirectory, metrics: Metrics
+) -> Topology:
     """Build a topology; nothing is started and no file is touched.
 
     Raises:
@@ -32,7 +37,24 @@ def build_topology(settings: Settings, *, client: ReplicaClient, metrics: Metric
         from dispatcher.wiring_cluster import build_cluster_topology  # noqa: PLC0415
 
         return build_cluster_topology(settings, metrics=metrics)
+    if settings.records_dir is not None:
+        return _replicas_of_others(settings.records_dir, pools=pools)
     return _one_machine(settings, client=client)
+
+
+def _replicas_of_others(directory: Path, *, pools: PoolDirectory) -> Topology:
+    records = RecordDirectory(directory)
+
+    def count_ready(step: str) -> int:
+        return sum(replica.is_ready for replica in pools.get(step).replicas)
+
+    return Topology(
+        discovery=records,
+        launcher=FileLauncher(records, count_ready=count_ready),
+        model_files=ModelFiles(None),
+        awaited_replicas=0,
+        may_be_scaled=False,
+    )
 
 
 def _one_machine(settings: Settings, *, client: ReplicaClient) -> Topology:
@@ -47,6 +69,7 @@ def _one_machine(settings: Settings, *, client: ReplicaClient) -> Topology:
                 model_cache_dir=(settings.data_dir / "models").resolve(),
                 records_dir=(settings.data_dir / _RECORDS_FOLDER).resolve(),
                 max_batch_size=settings.max_batch_size,
+                traces_url=export_url(settings),
             ),
         ),
         model_files=ModelFiles(settings.models_dir or settings.data_dir / "user-models"),

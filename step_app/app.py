@@ -28,6 +28,7 @@ from step_app.contract.frames import (
     encode_reply,
 )
 from step_app.contract.limits import MAX_IMAGE_BYTES, MAX_REPLY_BYTES
+from step_app.contract.trace_context import TraceContext
 from step_app.departures import ClientGoneError, ImagesInWork, while_connected
 from step_app.errors import (
     InvalidRequestError,
@@ -39,8 +40,9 @@ from step_app.errors import (
 )
 from step_app.forwarding import ChainRunner, Visit
 from step_app.replica import Replica
-from step_app.runner import StepResult
+from step_app.runner import StepResult, StepRunner
 from step_app.steps.base import PictureOutput, StepRequest
+from step_app.tracing import StepTracing, end_with, trace_of
 
 _CANCELLED = StepResult(UnwantedError(), inference_time_s=0.0, duration_s=0.0)
 
@@ -102,7 +104,10 @@ def _add_work_routes(app: FastAPI, replica: Replica, chain: ChainRunner) -> None
         """Classify one image of a form."""
         _, runner = replica.require()
         filename, image = await _read_image(_CappedRequest(request.scope, request.receive))
-        result = await while_connected(request.receive, runner.submit(StepRequest(image)))
+        span = replica.tracing.begin(trace_of(request.headers))
+        work = runner.submit(StepRequest(image, trace_id=_trace_id(span.context)))
+        end_with(span, work)
+        result = await while_connected(request.receive, work)
         if isinstance(result.outcome, StepError):
             raise result.outcome
         if isinstance(result.outcome, PictureOutput):
@@ -128,7 +133,7 @@ def _add_work_routes(app: FastAPI, replica: Replica, chain: ChainRunner) -> None
             items = decode_batch(body)
         except ContractError as exc:
             raise InvalidRequestError(str(exc)) from exc
-        futures = [runner.submit(_request(item)) for item in items]
+        futures = [_submit(item, runner, replica.tracing) for item in items]
         with in_work.known([item.id for item in items], futures):
             gathered = asyncio.gather(*futures, return_exceptions=True)
             results = await while_connected(request.receive, gathered)
@@ -149,6 +154,18 @@ def _add_work_routes(app: FastAPI, replica: Replica, chain: ChainRunner) -> None
         return json_answer({"cancelled": in_work.cancel(ids)})
 
 
+def _submit(
+    item: BatchItem, runner: StepRunner, tracing: StepTracing
+) -> "asyncio.Future[StepResult]":
+    work = runner.submit(_request(item))
+    end_with(tracing.begin(item.trace), work)
+    return work
+
+
+def _trace_id(trace: TraceContext | None) -> str:
+    return "" if trace is None else trace.trace_id
+
+
 def _request(item: BatchItem) -> StepRequest:
     return StepRequest(
         image=item.image,
@@ -157,6 +174,7 @@ def _request(item: BatchItem) -> StepRequest:
         tile=item.tile,
         lineage=item.lineage,
         as_is=item.as_is,
+        trace_id=_trace_id(item.trace),
     )
 
 

@@ -32,7 +32,9 @@ from step_app.codec import media_type_of
 from step_app.contract.limits import MAX_REPLY_BYTES
 from step_app.contract.pictures import MEDIA_TYPES, RAW_MEDIA_TYPE, delivered_as
 from step_app.contract.routes import StepDocument, next_active
+from step_app.contract.spans import SpanKind
 from step_app.contract.step_types import STEP_TYPES
+from step_app.contract.trace_context import TraceContext
 from step_app.errors import (
     NextStepFailedError,
     NextStepMissingError,
@@ -42,6 +44,7 @@ from step_app.errors import (
 from step_app.records import NoRecords, RecordFiles, StepDirectory
 from step_app.replica import Replica
 from step_app.steps.base import PictureOutput, StepRequest
+from step_app.tracing import end_with, new_trace, trace_of
 
 _NO_FORWARD: Final = "none"
 _OUTPUT_HEADER: Final = "X-Output-Type"
@@ -61,6 +64,8 @@ class Visit:
     """Whether the result goes on to the next step."""
     output: str
     """Media type in which the last picture is wanted; empty for the first step of a chain."""
+    trace: TraceContext | None = None
+    """What caused it; None when nobody said so."""
 
     @property
     def is_forwarded(self) -> bool:
@@ -74,6 +79,7 @@ class Visit:
         return cls(
             forwards=headers.get("x-forward", "").lower() != _NO_FORWARD,
             output=output if output in MEDIA_TYPES.values() else "",
+            trace=trace_of(headers),
         )
 
 
@@ -112,6 +118,15 @@ class ChainRunner:
         Raises:
             StepError: some step failed, is missing or not ready; the detail names it.
         """
+        with self._replica.tracing.begin(visit.trace) as span:
+            answer = await self._run(image, filename, visit, span.context or new_trace())
+            if span.is_recorded:
+                span.note({"http.response.status_code": answer.status_code})
+            return answer
+
+    async def _run(
+        self, image: bytes, filename: str, visit: Visit, trace: TraceContext | None
+    ) -> Response:
         config = self._replica.config
         target = await self._next() if visit.forwards else None
         final_type = self._final_type(image, visit)
@@ -119,7 +134,10 @@ class ChainRunner:
         if target is not None and target.takes_raw:
             output = RAW_MEDIA_TYPE
         _, runner = self._replica.require()
-        result = await runner.submit(StepRequest(image, output=output))
+        trace_id = "" if trace is None else trace.trace_id
+        work = runner.submit(StepRequest(image, output=output, trace_id=trace_id))
+        end_with(self._replica.tracing.begin(trace, kind=SpanKind.INTERNAL, name="compute"), work)
+        result = await work
         if isinstance(result.outcome, StepError):
             raise result.outcome.named(_name(config.step_id, config.type))
         own = {f"X-Step-{config.step_id}-Time": f"{result.duration_s:.6f}"}
@@ -132,7 +150,7 @@ class ChainRunner:
         if target is not None:
             parts = await asyncio.gather(
                 *(
-                    self._forward(target, part, filename=filename, output=final_type)
+                    self._forward(target, part, filename=filename, output=final_type, trace=trace)
                     for part in parts
                 )
             )
@@ -167,26 +185,47 @@ class ChainRunner:
         return _Target(found, _type(steps[found]), tuple(active[found]))
 
     async def _forward(
-        self, target: "_Target", part: ChainPart, *, filename: str, output: str
+        self,
+        target: "_Target",
+        part: ChainPart,
+        *,
+        filename: str,
+        output: str,
+        trace: TraceContext | None,
     ) -> ChainPart:
         """Send a picture to one replica of the next step; to another when that is not ready."""
         grayscale = self._replica.metrics.grayscale
         for attempt, url in enumerate(random.sample(target.urls, len(target.urls))):
             if attempt and grayscale is not None:
                 grayscale.reconnects.inc()
-            answer = await self._post(url, target, part, filename=filename, output=output)
+            with self._replica.tracing.begin(
+                trace, kind=SpanKind.CLIENT, name=f"forward {target.type}"
+            ) as span:
+                answer = await self._post(
+                    url, target, part, filename=filename, output=output, trace=span.context
+                )
+                if answer is None:
+                    span.end(error=NextStepUnreadyError.code)
             if answer is not None:
                 return answer
         raise NextStepUnreadyError(f"{target.name}: no replica is ready.")
 
     async def _post(
-        self, url: str, target: "_Target", part: ChainPart, *, filename: str, output: str
+        self,
+        url: str,
+        target: "_Target",
+        part: ChainPart,
+        *,
+        filename: str,
+        output: str,
+        trace: TraceContext | None,
     ) -> ChainPart | None:
         assert self._session is not None
         headers = {
             "Content-Type": part.media_type,
             "X-Filename": quote(filename),
             _OUTPUT_HEADER: output,
+            **({} if trace is None else trace.headers()),
         }
         try:
             async with self._session.post(

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from step_app.errors import StepError
@@ -28,6 +35,7 @@ class StepMetrics:
     def __init__(self, step_type: str = "", params: Mapping[str, Any] | None = None) -> None:
         """Prepare the metrics of a replica of this type, whose step has these params."""
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
         self.batch_size = Histogram(
             "step_batch_size",
             "Images computed together.",
@@ -47,6 +55,8 @@ class StepMetrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        if step_type:
+            self.process.labels(step_type)  # a rate needs something that it began with
         self.failures = Counter(
             "step_failures",
             "Images answered with a problem.",
@@ -54,6 +64,12 @@ class StepMetrics:
             registry=self._registry,
         )
 
+        self.trace_spans = Counter(
+            "step_trace_spans",
+            "Spans for a collector, by what became of them.",
+            ["outcome"],
+            registry=self._registry,
+        )
         self.grayscale: GrayscaleMetrics | None = None
         """Only where pictures may be turned grey."""
         if step_type in (_GRAYSCALE, _OPERATIONS):

@@ -10,6 +10,7 @@ from step_app.runner import StepRunner
 from step_app.settings import Settings, StepConfig
 from step_app.steps.base import Step
 from step_app.steps.registry import load_step
+from step_app.tracing import create_tracing
 
 _STUCK_AFTER_S: Final = 60.0
 """A batch that runs for longer than this is taken for a hung replica by ``/livez``."""
@@ -24,6 +25,7 @@ class Replica:
         self.config = config
         self.settings = settings
         self.metrics = StepMetrics(config.type, config.params)
+        self.tracing = create_tracing(config, self.metrics)
         self.failure: Exception | None = None
         self._step: Step | None = None
         self._runner: StepRunner | None = None
@@ -49,6 +51,7 @@ class Replica:
         """Finish what was accepted."""
         if self._runner is not None:
             await self._runner.close()
+        await asyncio.to_thread(self.tracing.tracer.close)
 
     def require(self) -> tuple[Step, StepRunner]:
         """Return the loaded step and its runner.

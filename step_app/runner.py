@@ -39,6 +39,10 @@ class StepResult:
     """Time of the batch in the model; 0 when it never got there."""
     duration_s: float
     """Decoding plus the batch."""
+    batch_size: int = 1
+    """Images that were computed together."""
+    waited_s: float = 0.0
+    """From its arrival until work on it started."""
 
 
 @dataclass(slots=True)
@@ -59,6 +63,7 @@ class _Done:
     work: _Work
     outcome: Outcome
     inference_time_s: float
+    batch_size: int = 1
 
 
 class StepRunner:
@@ -133,7 +138,7 @@ class StepRunner:
             work.prepared = self._step.prepare(work.request)
         except Exception as exc:  # this image fails, the replica lives
             work.decode_s = time.perf_counter() - started
-            self._deliver([_Done(work, _as_step_error(exc), 0.0)])
+            self._deliver([_Done(work, _as_step_error(exc, work.request), 0.0)])
             return False
         work.decode_s = time.perf_counter() - started
         return True
@@ -179,24 +184,25 @@ class StepRunner:
         self._metrics.batch_size.observe(len(batch))
         for work in batch:
             self._metrics.batch_wait.observe(started - work.arrived)
-        outcomes = self._run([work.prepared for work in batch])
+        outcomes = self._run(batch)
         elapsed_s = time.perf_counter() - started
         self._metrics.process.labels(self._step_type).observe(elapsed_s)
         return [
-            _Done(work, outcome, elapsed_s) for work, outcome in zip(batch, outcomes, strict=True)
+            _Done(work, outcome, elapsed_s, len(batch))
+            for work, outcome in zip(batch, outcomes, strict=True)
         ]
 
-    def _run(self, prepared: list[Any]) -> Sequence[Outcome]:
+    def _run(self, batch: list[_Work]) -> Sequence[Outcome]:
         """Run a batch; when it breaks as a whole, run each image alone to find the culprit."""
         try:
-            outcomes = self._step.run(prepared)
-            if len(outcomes) != len(prepared):
+            outcomes = self._step.run([work.prepared for work in batch])
+            if len(outcomes) != len(batch):
                 raise StepFailedError
         except Exception as exc:
-            if len(prepared) == 1:
-                return [_as_step_error(exc)]
-            _log.exception("a batch of %d failed; its images are run alone", len(prepared))
-            return [self._run([one])[0] for one in prepared]
+            if len(batch) == 1:
+                return [_as_step_error(exc, batch[0].request)]
+            _log.exception("a batch of %d failed; its images are run alone", len(batch))
+            return [self._run([one])[0] for one in batch]
         return outcomes
 
     def _deliver(self, finished: "list[_Done]") -> None:
@@ -211,7 +217,13 @@ class StepRunner:
             if self._metrics.grayscale is not None:
                 self._metrics.grayscale.note(work.request, done.outcome, waited_s=work.waited_s)
             duration_s = work.decode_s + done.inference_time_s
-            result = StepResult(done.outcome, done.inference_time_s, duration_s)
+            result = StepResult(
+                done.outcome,
+                done.inference_time_s,
+                duration_s,
+                batch_size=done.batch_size,
+                waited_s=work.waited_s,
+            )
             results.append((work.future, result))
         self._loop.call_soon_threadsafe(_resolve, results)
 
@@ -222,8 +234,8 @@ def _resolve(results: list[tuple["asyncio.Future[StepResult]", StepResult]]) -> 
             future.set_result(result)
 
 
-def _as_step_error(exc: Exception) -> StepError:
+def _as_step_error(exc: Exception, request: StepRequest) -> StepError:
     if isinstance(exc, StepError):
         return exc
-    _log.error("the step failed", exc_info=exc)
+    _log.error("the step failed (trace %s)", request.trace_id or "unknown", exc_info=exc)
     return StepFailedError()

@@ -1,10 +1,20 @@
 """Options of all tests: ``--long`` for the long forms, ``--seed`` to repeat what failed."""
 
 import random
+from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
+
+pytest_plugins = ["tests.scheduling", "tests.servers.fixtures"]
 
 _LONG_TIMEOUT_S = 7200
+
+Tell = Callable[[str], None]
+
+# An example has no deadline: a noisy machine would break it.
+settings.register_profile("conveyor", settings(), deadline=None)
+settings.load_profile("conveyor")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,3 +46,13 @@ def seed(pytestconfig: pytest.Config) -> int:
     chosen = random.SystemRandom().randrange(1_000_000) if given is None else given
     print(f"seed {chosen}: repeat with --seed {chosen}")  # noqa: T201 - pytest shows it on failure
     return chosen
+
+
+@pytest.fixture
+def tell() -> Tell:
+    """Say a measured figure; pytest shows it on failure and with -s."""
+
+    def say(line: str) -> None:
+        print(line)  # noqa: T201 - for a person
+
+    return say

@@ -56,7 +56,7 @@ class ZipResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer."""
-        held = [picture for picture in self._pictures if self._blobs.hold(picture.digest)]
+        held = [picture for picture in self._pictures if await self._blobs.hold(picture.digest)]
         self.body_iterator = zip_pictures(held, blobs=self._blobs, modified_at=self._modified_at)
         try:
             await super().__call__(scope, receive, send)

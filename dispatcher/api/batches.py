@@ -26,6 +26,7 @@ from dispatcher.api.contents import (
 from dispatcher.api.documents import iso
 from dispatcher.api.jobs import MAX_WAIT_S
 from dispatcher.api.records import RecordView
+from dispatcher.api.tracing import trace_of
 from dispatcher.blobs.base import BlobStore
 from dispatcher.errors import GoneError, MalformedMultipartError, NotFoundError
 from dispatcher.intake.batch_form import read_batch_form
@@ -56,7 +57,7 @@ class ProcessEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         read_query(scope, allowed=frozenset())
-        transit = BatchInTransit(tenant=tenant_of(scope))
+        transit = BatchInTransit(tenant=tenant_of(scope), trace=trace_of(scope))
         form = await read_batch_form(
             _headers(scope),
             receive,

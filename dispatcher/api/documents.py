@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from dispatcher.jobs import Job, Output, StageRun
+from dispatcher.jobs import ChunkRun, Job, Output, StageRun
 from step_app.contract.pictures import EXTENSIONS
 
 
@@ -90,17 +90,21 @@ def _step(run: StageRun) -> dict[str, Any]:
     if run.from_cache:
         step["from_cache"] = True
     if run.chunks:
-        step["tiles"] = [
-            {
-                "tile": chunk.index,
-                "rows": chunk.rows,
-                "time": chunk.duration_s,
-                "replica": chunk.replica,
-                "attempts": chunk.attempts,
-            }
-            for chunk in run.chunks
-        ]
+        step["tiles"] = [_tile(chunk) for chunk in run.chunks]
     return step
+
+
+def _tile(chunk: ChunkRun) -> dict[str, Any]:
+    tile = {
+        "tile": chunk.index,
+        "rows": chunk.rows,
+        "time": chunk.duration_s,
+        "replica": chunk.replica,
+        "attempts": chunk.attempts,
+    }
+    if chunk.dispatcher:
+        tile["dispatcher"] = chunk.dispatcher
+    return tile
 
 
 def _result(job: Job) -> dict[str, Any] | None:

@@ -27,7 +27,9 @@ from dispatcher.api.guards.bodies import (
 from dispatcher.api.guards.lingering import STRANGERS_BYTES, send_and_linger
 from dispatcher.api.guards.security_headers import choose_headers
 from dispatcher.api.problems import request_problem, unexpected_problem
+from dispatcher.api.tracing import begin_submission, log_fields, noting_status
 from dispatcher.errors import ForbiddenError, RequestError, UnauthorizedError
+from step_app.contract.spans import NO_TRACING, Tracer
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class FrontDoor:
         on_refused: Callable[[str], None],
         budget: UploadBudget,
         doorkeeper: Doorkeeper | None = None,
+        tracer: Tracer = NO_TRACING,
     ) -> None:
         """Stand before an application.
 
@@ -68,6 +71,7 @@ class FrontDoor:
             on_refused: called with the code of every image that was refused.
             budget: what uploads may take up in memory.
             doorkeeper: asked before anything else; None lets everybody in.
+            tracer: records the submissions.
         """
         self.app = app
         self._submissions = submissions
@@ -75,6 +79,7 @@ class FrontDoor:
         self._on_refused = on_refused
         self._budget = budget
         self._doorkeeper = doorkeeper
+        self._tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -109,6 +114,14 @@ class FrontDoor:
             await response(scope, receive, send)
 
     async def _submit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        span = begin_submission(self._tracer, scope)
+        if not span.is_recorded:
+            await self._take(scope, receive, send)
+            return
+        with span:
+            await self._take(scope, receive, noting_status(span, send))
+
+    async def _take(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = UploadBody(scope, receive, self._budget)
         endpoint = self._submissions[scope["path"]]
         try:
@@ -154,6 +167,6 @@ async def _run(
         on_refused(exc.code)
         return request_problem(exc)
     except Exception:
-        _log.exception("a request failed through our own fault")
+        _log.exception("a request failed through our own fault", extra=log_fields(scope))
         return unexpected_problem()
     return None

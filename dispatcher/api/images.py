@@ -9,7 +9,7 @@ from dispatcher.api.asgi import tenant_of
 from dispatcher.api.documents import made_name, step_headers
 from dispatcher.api.problems import PROBLEM_RESPONSES
 from dispatcher.api.records import RecordView
-from dispatcher.blobs.base import BlobMissingError, BlobStore
+from dispatcher.blobs.base import BlobCorruptError, BlobMissingError, BlobStore
 from dispatcher.errors import GoneError, NotFoundError
 from dispatcher.jobs import Job, Output
 from dispatcher.results.base import ResultStore
@@ -72,7 +72,7 @@ def _find(job: Job, number: int) -> Output:
 async def _answer(job: Job, output: Output, blobs: BlobStore, *, download: bool) -> Response:
     try:
         body = await blobs.get(output.digest)
-    except BlobMissingError as exc:
+    except (BlobMissingError, BlobCorruptError) as exc:
         raise GoneError from exc
     headers = picture_headers(made_name(job.filename, output), download=download)
     headers |= {name.decode(): value.decode() for name, value in step_headers(job)}

@@ -19,11 +19,13 @@ from dispatcher.api.asgi import (
 )
 from dispatcher.api.documents import result, step_headers, ticket
 from dispatcher.api.records import RecordView
+from dispatcher.api.tracing import note_job, trace_of
 from dispatcher.crash_points import crash_point
 from dispatcher.delivery.callback_url import CallbackPolicy, read_callback_url
 from dispatcher.errors import DuplicateFieldError, MalformedMultipartError, UnknownFieldError
 from dispatcher.intake.idempotency import fingerprint, read_key
-from dispatcher.intake.submission import Intake, SubmitOptions
+from dispatcher.intake.new_jobs import SubmitOptions
+from dispatcher.intake.submission import Intake
 from dispatcher.intake.upload import Upload, read_upload
 from dispatcher.jobs import Idempotency, Job
 from dispatcher.queues.base import JobQueue
@@ -88,10 +90,12 @@ class SubmitEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        self._intake.check_room()
         key = read_key(scope["headers"])
         upload, fields = await _read_request(scope, receive, allowed=_SUBMIT_FIELDS)
         options = _options(scope, fields, self._callbacks, _identify(key, upload, fields))
         job = await self._intake.submit(upload, options)
+        note_job(scope, job)
         status = 200 if job.from_cache else 202
         await send_json(send, status, ticket(job, queue_size=self._queue.depth()))
 
@@ -116,6 +120,7 @@ class PredictEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        self._intake.check_room()
         key = read_key(scope["headers"])
         upload, fields = await _read_request(scope, receive, allowed=_PREDICT_FIELDS)
         timeout_s = DEFAULT_TIMEOUT_S
@@ -123,6 +128,7 @@ class PredictEndpoint:
             timeout_s = parse_seconds(fields["timeout_s"], name="timeout_s", maximum=MAX_WAIT_S)
         options = _options(scope, fields, self._callbacks, _identify(key, upload, fields))
         job = await self._intake.submit(upload, options)
+        note_job(scope, job)
         del upload
         let_go_of_body(scope)
         job = await self._results.wait(job.id, timeout_s=timeout_s)
@@ -187,8 +193,8 @@ def _options(
     callbacks: CallbackPolicy,
     idempotency: Idempotency | None,
 ) -> SubmitOptions:
-    tenant = tenant_of(scope)
-    if not fields and idempotency is None and not tenant:
+    tenant, trace = tenant_of(scope), trace_of(scope)
+    if not fields and idempotency is None and not tenant and trace is None:
         return _DEFAULT_OPTIONS  # nearly always, and then nothing need be parsed
     webhook_url = fields.get("webhook_url")
     if webhook_url is not None:
@@ -206,4 +212,5 @@ def _options(
         webhook_url=webhook_url,
         tenant=tenant,
         idempotency=idempotency,
+        trace=trace,
     )

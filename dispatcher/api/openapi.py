@@ -6,10 +6,11 @@ from typing import Any, Final
 from fastapi import FastAPI
 
 from dispatcher.api.events import EVENTS_MEDIA_TYPE
-from dispatcher.api.guards.guard import PUBLIC_PATHS
+from dispatcher.api.guards.guard import is_public
 from dispatcher.api.jobs import MAX_DEADLINE_S
 from dispatcher.api.pipeline_documents import REQUEST_SCHEMAS
 from dispatcher.api.problems import PROBLEM_MEDIA_TYPE
+from dispatcher.api.queue_documents import ORDER_SCHEMAS
 from dispatcher.api.results import DEFAULT_LIMIT, MAX_LIMIT
 from dispatcher.api.schemas import SCHEMAS
 from dispatcher.delivery.callback_url import MAX_URL_LENGTH
@@ -110,7 +111,8 @@ _API_KEY: Final = {
     "scheme": "bearer",
     "description": (
         "An API key, where the service asks for one. Its scopes are submit (send, cancel and "
-        "repeat jobs), read (fetch anything) and admin (make, change and delete pipelines)."
+        "repeat jobs), read (fetch anything) and admin (make, change and delete pipelines, see and "
+        "purge the queue)."
     ),
 }
 _TIMEOUT: Final = {"type": "number", "minimum": 0, "maximum": 60, "default": 30}
@@ -136,6 +138,7 @@ def install_openapi(app: FastAPI) -> None:
             schemas = components.setdefault("schemas", {})
             schemas.update(SCHEMAS)
             schemas.update(REQUEST_SCHEMAS)
+            schemas.update(ORDER_SCHEMAS)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -149,7 +152,7 @@ def _add_guards(paths: dict[str, dict[str, Any]]) -> None:
         for operation in operations.values():
             operation["responses"] = {**guards, **operation["responses"]}
             # The empty one says that a service without keys asks for none.
-            operation["security"] = [] if path in PUBLIC_PATHS else [{_KEY_SCHEME: []}, {}]
+            operation["security"] = [] if is_public(path) else [{_KEY_SCHEME: []}, {}]
 
 
 def _paths() -> dict[str, Any]:

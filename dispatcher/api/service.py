@@ -1,6 +1,7 @@
 """State of the service: health, readiness, status and metrics."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -12,6 +13,16 @@ from dispatcher.queues.base import JobQueue
 from dispatcher.telemetry.metrics import Metrics
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """Whether new images are taken."""
+
+    unready: Sequence[str]
+    """Why not; nothing when they are."""
+    away: Sequence[str]
+    """What is out of reach at the moment, so that some calls are answered with 503."""
+
+
 def service_router(
     *,
     status: StatusView,
@@ -19,7 +30,7 @@ def service_router(
     queue: JobQueue,
     blobs: BlobStore,
     pools: PoolDirectory,
-    unready_reasons: Callable[[], Sequence[str]],
+    read_state: Callable[[], ServiceState],
 ) -> APIRouter:
     """Return the routes of this resource."""
     router = APIRouter(tags=["service"])
@@ -36,11 +47,16 @@ def service_router(
 
     @router.get("/readyz", responses={503: {"description": "Starting or draining; see reasons."}})
     async def readyz(response: Response) -> dict[str, Any]:
-        """Say whether new images are taken, and why not."""
-        reasons = list(unready_reasons())
-        if reasons:
+        """Say whether new images are taken, and why not.
+
+        A service that has lost a server which it shares with others stays ready, as `degraded`:
+        results can still be read.
+        """
+        state = read_state()
+        if state.unready:
             response.status_code = 503
-        return {"status": "unready" if reasons else "ready", "reasons": reasons}
+            return {"status": "unready", "reasons": list(state.unready)}
+        return {"status": "degraded" if state.away else "ready", "reasons": list(state.away)}
 
     @router.get("/status")
     async def read_status() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dispatcher.api.images import picture_headers
 from dispatcher.api.index_page import PAGE_POLICY, index_page
 from dispatcher.api.problems import PROBLEM_RESPONSES
 from dispatcher.api.records import RecordView
-from dispatcher.blobs.base import BlobMissingError, BlobStore
+from dispatcher.blobs.base import BlobCorruptError, BlobMissingError, BlobStore
 from dispatcher.errors import NotFoundError
 from dispatcher.results.base import ResultStore
 
@@ -85,7 +85,7 @@ def static_router(*, results: ResultStore, blobs: BlobStore) -> APIRouter:
         picture = await find_picture(results, batch, folder=folder, name=name)
         try:
             data = await blobs.get(picture.digest)
-        except BlobMissingError as exc:
+        except (BlobMissingError, BlobCorruptError) as exc:
             raise NotFoundError from exc
         headers = {**picture_headers(picture.name, download=False), "Accept-Ranges": "none"}
         return Response(data, media_type=picture.media_type, headers=headers)

@@ -112,6 +112,7 @@ def _replica(replica: Replica) -> dict[str, Any]:
         "ongoing": replica.ongoing,
         "served": replica.served,
         "errors": replica.errors,
+        "max_batch_size": replica.max_batch_size,
         "ewma_latency": None if latency is None else round(latency, 4),
     }
 

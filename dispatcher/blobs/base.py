@@ -8,17 +8,26 @@ class BlobMissingError(Exception):
     """No bytes are kept under that digest."""
 
 
+class BlobCorruptError(Exception):
+    """The bytes that are kept under that digest are not those that were put."""
+
+
 class BlobStore(Protocol):
     """Image bytes by their SHA-256.
 
     Promises of every backend: ``put`` returns once the bytes are kept, as safely as the backend
     keeps anything by the time when the job or result that needs them is safe; ``get`` gives
     exactly the bytes that were put. Every ``put`` and every ``hold`` is one hold on the bytes and
-    every ``release`` ends one; bytes that nobody holds go.
+    every ``release`` ends one; bytes that nobody holds go. A store that several dispatchers share
+    counts no holds: there bytes go some time after they were last put or held.
     """
 
+    def unready(self) -> str | None:
+        """Say, for people, what of the backend cannot be reached; None when all of it can."""
+        ...
+
     async def start(self) -> None:
-        """Open the backend."""
+        """Open the backend; one on another machine is waited for by nobody, see ``unready``."""
         ...
 
     async def close(self) -> None:
@@ -36,6 +45,7 @@ class BlobStore(Protocol):
 
         Raises:
             StorageFullError: there is no space for them; what was kept before still is.
+            StorageUnavailableError: it cannot be told whether they are kept; within seconds.
         """
         ...
 
@@ -44,10 +54,12 @@ class BlobStore(Protocol):
 
         Raises:
             BlobMissingError: they are not kept.
+            BlobCorruptError: what is kept are other bytes.
+            StorageUnavailableError: they cannot be read now; within seconds.
         """
         ...
 
-    def hold(self, digest: str) -> bool:
+    async def hold(self, digest: str) -> bool:
         """Add one hold on bytes that are kept; False when they are not."""
         ...
 

@@ -36,6 +36,10 @@ class DirectoryBlobStore:
         self._memory_bytes = 0
         self._max_memory_bytes = memory_bytes
 
+    def unready(self) -> str | None:
+        """Say what cannot be reached: all of it is here."""
+        return None
+
     async def start(self) -> None:
         """Open an empty directory: nobody holds what an earlier process left."""
         shutil.rmtree(self._directory, ignore_errors=True)
@@ -48,7 +52,7 @@ class DirectoryBlobStore:
 
     async def put(self, digest: str, data: bytes, *, is_new_work: bool = True) -> None:
         """Keep bytes under their digest."""
-        if self.hold(digest):
+        if await self.hold(digest):
             return
         self._make_space(len(data))
         self._holds[digest] = 1
@@ -66,7 +70,7 @@ class DirectoryBlobStore:
             raise BlobMissingError(digest)
         return data
 
-    def hold(self, digest: str) -> bool:
+    async def hold(self, digest: str) -> bool:
         """Add one hold on bytes that are kept; False when they are not."""
         if digest not in self._holds:
             return False

@@ -51,6 +51,10 @@ class LocalBlobStore:
         self._missing: dict[str, int] = {}
         """Holds on bytes that are gone; those of the same digest that come again take them over."""
 
+    def unready(self) -> str | None:
+        """Say what cannot be reached: all of it is here."""
+        return None
+
     async def start(self) -> None:
         """Open the directory."""
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -94,7 +98,7 @@ class LocalBlobStore:
 
     async def put(self, digest: str, data: bytes, *, is_new_work: bool = True) -> None:
         """Keep bytes under their digest; what is no new work waits for space."""
-        while not self.hold(digest):
+        while not await self.hold(digest):
             try:
                 if is_new_work:
                     self._writer.require_space()
@@ -124,7 +128,7 @@ class LocalBlobStore:
             self._unproved.discard(digest)
         return data
 
-    def hold(self, digest: str) -> bool:
+    async def hold(self, digest: str) -> bool:
         """Add one hold on bytes that are kept; False when they are not."""
         if digest not in self._holds:
             return False

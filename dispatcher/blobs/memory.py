@@ -13,6 +13,10 @@ class MemoryBlobStore:
         self._holds: dict[str, int] = {}
         self._total_bytes = 0
 
+    def unready(self) -> str | None:
+        """Say what cannot be reached: all of it is here."""
+        return None
+
     async def start(self) -> None:
         """Nothing to open."""
 
@@ -33,7 +37,7 @@ class MemoryBlobStore:
         except KeyError as exc:
             raise BlobMissingError(digest) from exc
 
-    def hold(self, digest: str) -> bool:
+    async def hold(self, digest: str) -> bool:
         """Add one hold on bytes that are kept; False when they are not."""
         if digest not in self._holds:
             return False

@@ -42,6 +42,8 @@ class CallbackPolicy:
 
     allow_http: bool = False
     allow_private: bool = False
+    has_secret: bool = True
+    """Whether all who may send a webhook would sign it with the same secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ def read_callback_url(text: str, policy: CallbackPolicy) -> CallbackUrl:
     Raises:
         InvalidCallbackUrlError: it cannot be called, or must not.
     """
+    if not policy.has_secret:
+        raise InvalidCallbackUrlError("Nothing is called: dispatchers have no secret in common.")
     match = _URL.fullmatch(text) if len(text) <= MAX_URL_LENGTH else None
     if match is None:
         raise InvalidCallbackUrlError("It is no plain http(s) URL of 2048 characters at most.")

@@ -25,6 +25,7 @@ from dispatcher.delivery.addresses import is_allowed
 from dispatcher.delivery.callback_url import CallbackPolicy, CallbackUrl
 from dispatcher.delivery.schedule import read_retry_after
 from dispatcher.delivery.signing import Signer
+from step_app.contract.trace_context import TraceContext
 
 TIMEOUT_S: Final = 15.0
 _CONNECT_TIMEOUT_S: Final = 5.0
@@ -112,12 +113,21 @@ class WebhookClient:
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def post(self, url: CallbackUrl, body: bytes, *, message_id: str) -> Answer:
+    async def post(
+        self,
+        url: CallbackUrl,
+        body: bytes,
+        *,
+        message_id: str,
+        trace: TraceContext | None = None,
+    ) -> Answer:
         """Send one webhook, signed, and return what came of it; never raises for a receiver."""
         if self._session is None:
             return Answer(None, "the client is closed")
         signature = self._signer.headers(message_id, timestamp=int(time.time()), body=body)
         headers = {"Content-Type": "application/json", **signature}
+        if trace is not None:
+            headers |= trace.headers()
         try:
             async with (
                 asyncio.timeout(self._timeout_s),

@@ -20,7 +20,11 @@ from dispatcher.delivery.schedule import delay_s
 from dispatcher.errors import GoneError, InvalidCallbackUrlError, NotFoundError
 from dispatcher.jobs import Delivery, Job
 from dispatcher.results.base import ResultStore
+from dispatcher.telemetry.logs import log_about
 from dispatcher.telemetry.metrics import Metrics
+from dispatcher.telemetry.tracing import JOB_ID
+from step_app.contract.spans import NO_TRACING, SpanKind, Tracer
+from step_app.contract.trace_context import TraceContext, begun_by
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +37,14 @@ _PAUSE_AFTER_FAULT_S: Final = 30.0
 class Caller(Protocol):
     """Sends one webhook; ``WebhookClient`` is one."""
 
-    async def post(self, url: CallbackUrl, body: bytes, *, message_id: str) -> Answer:
+    async def post(
+        self,
+        url: CallbackUrl,
+        body: bytes,
+        *,
+        message_id: str,
+        trace: TraceContext | None = None,
+    ) -> Answer:
         """Send it and return what came of it."""
         ...
 
@@ -51,6 +62,7 @@ class WebhookSender:
         document_of: Callable[[Job], bytes],
         metrics: Metrics,
         jitter: random.Random,
+        tracer: Tracer = NO_TRACING,
     ) -> None:
         self._outbox = outbox
         self._results = results
@@ -59,6 +71,7 @@ class WebhookSender:
         self._document_of = document_of
         self._metrics = metrics
         self._jitter = jitter
+        self._tracer = tracer
         self._receivers = Receivers()
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -108,12 +121,11 @@ class WebhookSender:
         answered_after_s = None
         try:
             job = await self._results.get(delivery.job_id)
+            log_about(job)
             url = read_callback_url(job.webhook_url or "", self._policy)
             crash_point("webhook_claimed")
             started = time.monotonic()
-            answer = await self._caller.post(
-                url, self._document_of(job), message_id=f"msg_{job.id}"
-            )
+            answer = await self._post(url, job, tries=delivery.tries + 1)
             if answer.status is not None:
                 answered_after_s = time.monotonic() - started
             crash_point("webhook_sent")
@@ -123,6 +135,20 @@ class WebhookSender:
         finally:
             self._receivers.put_back(receiver, answered_after_s=answered_after_s)
             self._outbox.notify()
+
+    async def _post(self, url: CallbackUrl, job: Job, *, tries: int) -> Answer:
+        cause = job.trace or begun_by(job.id)
+        with self._tracer.begin("webhook", parent=cause, kind=SpanKind.CLIENT) as span:
+            answer = await self._caller.post(
+                url, self._document_of(job), message_id=f"msg_{job.id}", trace=span.context
+            )
+            if span.is_recorded:
+                span.note({JOB_ID: job.id, "conveyor.attempt": tries, "server.address": url.host})
+                if answer.status is not None:
+                    span.note({"http.response.status_code": answer.status})
+            if answer.status not in _GOOD:
+                span.end(error=str(answer.status or "no_answer"))
+        return answer
 
     async def _settle(self, delivery: Delivery, answer: Answer, *, receiver: str) -> None:
         """Decide what comes after a try, and record it."""

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from dispatcher.execution.retry import GiveUp, RetryPolicy, Tried, decide, given_up
 from dispatcher.execution.retry_budget import RetryBudget
+from dispatcher.execution.traced_attempt import TracedAttempt
 from dispatcher.jobs import JobError
 from dispatcher.pipelines.model import StepKey
 from dispatcher.pools.directory import PoolDirectory
@@ -24,6 +25,7 @@ from dispatcher.pools.errors import (
 from dispatcher.pools.parcel import Answer
 from dispatcher.pools.pool import Pool
 from step_app.contract.frames import BatchItem
+from step_app.contract.spans import NO_TRACING, Tracer
 
 NO_CAPACITY_TIMEOUT_S: Final = 60.0
 """How long an item waits for a replica that can take it before its job fails."""
@@ -60,15 +62,25 @@ class Attempts:
         policy: RetryPolicy,
         jitter: random.Random,
         create_budget: Callable[[], RetryBudget] = RetryBudget,
+        on_retry: Callable[[AttemptError], None] = lambda _: None,
+        tracer: Tracer = NO_TRACING,
     ) -> None:
         self._pools = pools
         self._policy = policy
         self._jitter = jitter
         self._create_budget = create_budget
+        self._on_retry = on_retry
+        self._tracer = tracer
         self._budgets: WeakKeyDictionary[Pool, RetryBudget] = WeakKeyDictionary()
 
     async def run(
-        self, key: StepKey, item: BatchItem, *, weight_bytes: int = 0, prefer: str = ""
+        self,
+        key: StepKey,
+        item: BatchItem,
+        *,
+        weight_bytes: int = 0,
+        prefer: str = "",
+        label: str = "",
     ) -> Attempted:
         """Return the answer to an item.
 
@@ -77,6 +89,7 @@ class Attempts:
             item: the image and its params.
             weight_bytes: about how many bytes of pixels it becomes.
             prefer: URL of the replica that takes least time for it.
+            label: what is done with it, for people who look at its trace.
 
         Raises:
             GaveUpError: there is none, and none will come.
@@ -89,19 +102,24 @@ class Attempts:
             pool = self._pools.get(str(key))
             budget = self._budget_of(pool)
             try:
-                answer = await pool.process(
-                    item,
-                    avoid=failed_at,
-                    alone=alone,
-                    weight_bytes=weight_bytes,
-                    prefer=prefer,
-                    patience_s=max(0.0, give_up_at - time.monotonic()),
-                )
+                with TracedAttempt(
+                    self._tracer, item, key=key, label=label, number=tried.tries + 1
+                ) as attempt:
+                    answer = await pool.process(
+                        attempt.item,
+                        avoid=failed_at,
+                        alone=alone,
+                        weight_bytes=weight_bytes,
+                        prefer=prefer,
+                        patience_s=max(0.0, give_up_at - time.monotonic()),
+                    )
+                    attempt.note(answer)
             except AttemptError as exc:
                 tried = tried.after(exc, alone=alone)
                 alone = alone or isinstance(exc, _SUSPICIOUS)
                 failed_at.append(exc.replica_url)
                 await self._await_retry(exc, tried, pool=pool, failed_at=failed_at)
+                self._on_retry(exc)
             else:
                 budget.note_answer()
                 return Attempted(answer, tried.attempts + 1)

@@ -9,10 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from dispatcher.blobs.base import BlobMissingError, BlobStore
+from msgspec.structs import replace as replace_field
+
+from dispatcher.blobs.base import BlobCorruptError, BlobMissingError, BlobStore
 from dispatcher.errors import StorageFullError, UnknownPipelineError
 from dispatcher.execution.attempts import Attempts, GaveUpError
 from dispatcher.execution.budget import BYTES_PER_PIXEL, MAX_BYTES_IN_WORK, ByteBudget
+from dispatcher.execution.chunks import ChunkRunner, LocalChunks
 from dispatcher.execution.pieces import Piece, descend
 from dispatcher.execution.plan import Segment, plan
 from dispatcher.execution.segments import SegmentRunner, merge_runs, one_revision
@@ -22,6 +25,9 @@ from dispatcher.jobs import Job, JobError, Output, StageRun
 from dispatcher.pipelines.model import Pipeline, join_revisions
 from dispatcher.pipelines.operations import pipeline_for
 from dispatcher.pipelines.store import PipelineStore
+from dispatcher.telemetry.logs import log_about
+from dispatcher.telemetry.tracing import begin_run, end_run
+from step_app.contract.spans import NO_TRACING, Tracer
 from step_app.contract.step_types import STEP_TYPES
 
 
@@ -51,12 +57,27 @@ class Executor:
         blobs: BlobStore,
         attempts: Attempts,
         cache: StageCache,
+        chunks: ChunkRunner | None = None,
+        tracer: Tracer = NO_TRACING,
         max_bytes_in_work: int = MAX_BYTES_IN_WORK,
     ) -> None:
+        """Run jobs.
+
+        Args:
+            pipelines: tell what a job's stages are.
+            blobs: have the images, and get the pictures made.
+            attempts: have one item computed.
+            cache: what earlier jobs had computed between two stages.
+            chunks: have the chunks of a tiled stage computed; one's own pools unless told.
+            tracer: records the work.
+            max_bytes_in_work: of pictures that are in memory at once, for each pipeline.
+        """
         self._pipelines = pipelines
         self._blobs = blobs
         self._attempts = attempts
         self._cache = cache
+        self._chunks = LocalChunks(attempts) if chunks is None else chunks
+        self._tracer = tracer
         self._budgets: defaultdict[str, ByteBudget] = defaultdict(
             partial(ByteBudget, max_bytes_in_work)
         )
@@ -77,7 +98,7 @@ class Executor:
         budget = self._budgets[job.pipeline_id]
         try:
             async with budget.spend(job.width * job.height * BYTES_PER_PIXEL):
-                return await self._run(job)
+                return await self._run_traced(job)
         except asyncio.CancelledError:
             # Told to stop, and not together with the whole service.
             if job.id in self._stopped and not task.uncancel():
@@ -93,6 +114,15 @@ class Executor:
         if task is not None:
             self._stopped.add(job_id)
             task.cancel()
+
+    async def _run_traced(self, job: Job) -> Job:
+        with begin_run(self._tracer, job) as run:
+            if run.is_recorded:  # what it causes belongs to it, also after it has ended
+                job = replace_field(job, trace=run.context)
+            log_about(job)
+            ended = await self._run(job)
+            end_run(run, ended)
+        return ended
 
     async def _run(self, job: Job) -> Job:
         progress = _Progress(pieces=[])
@@ -113,6 +143,9 @@ class Executor:
         except BlobMissingError:
             error = JobError(code="input_missing", detail="The image is no longer kept.")
             return _failed(job, error, progress)
+        except BlobCorruptError:
+            error = JobError(code="input_corrupt", detail="The image kept is not the one sent.")
+            return _failed(job, error, progress)
         except StorageFullError as exc:
             return _failed(job, JobError(code=exc.code, detail=exc.detail), progress)
         return job.completed(
@@ -130,7 +163,7 @@ class Executor:
         return self._pipelines.find(job.pipeline_id)
 
     async def _pass(self, segment: Segment, job: Job, progress: _Progress) -> None:
-        runner = SegmentRunner(job, attempts=self._attempts, cache=self._cache)
+        runner = SegmentRunner(job, attempts=self._attempts, cache=self._cache, chunks=self._chunks)
         if not segment.output:
             await self._look(segment, runner, progress)
             return

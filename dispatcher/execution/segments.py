@@ -5,17 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.execution.attempts import Attempted, Attempts, GaveUpError
+from dispatcher.execution.chunks import Chunk, ChunkRunner, TiledStage
 from dispatcher.execution.pieces import Piece, descend, nth_of
 from dispatcher.execution.plan import Segment, request_params, weight_bytes
 from dispatcher.execution.stage_cache import Home, Known, StageCache
 from dispatcher.execution.tiling import JoinError, chunk_type, join
 from dispatcher.execution.together import together
 from dispatcher.jobs import ChunkRun, Job, JobError, StageRun
-from dispatcher.pipelines.model import Stage, stage_identity
+from dispatcher.pipelines.model import Stage, stage_identity, work_of
 from dispatcher.pools.errors import InvalidResponseError
 from step_app.contract.frames import BatchItem
 from step_app.contract.pictures import RAW_MEDIA_TYPE, PictureReply
-from step_app.contract.tiles import Tile
+from step_app.contract.trace_context import begun_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,14 @@ class Passed:
 class SegmentRunner:
     """Runs the segments of one job."""
 
-    def __init__(self, job: Job, *, attempts: Attempts, cache: StageCache) -> None:
+    def __init__(
+        self, job: Job, *, attempts: Attempts, cache: StageCache, chunks: ChunkRunner
+    ) -> None:
         self._job = job
         self._attempts = attempts
         self._cache = cache
+        self._chunks = chunks
+        self._trace = job.trace or begun_by(job.id)
 
     async def run(self, segment: Segment, piece: Piece) -> Passed:
         """Pass one picture through a segment.
@@ -71,7 +76,7 @@ class SegmentRunner:
             GaveUpError: it failed.
         """
         item = self._item(segment.stages, piece)
-        attempted = await self._attempts.run(segment.key, item)
+        attempted = await self._attempts.run(segment.key, item, label=label_of(segment.stages))
         result = attempted.answer.result
         if isinstance(result, PictureReply):
             raise _garbage("a picture came instead of data", attempted)
@@ -129,6 +134,7 @@ class SegmentRunner:
             item,
             weight_bytes=weight_bytes(piece.width, piece.height, stages, self._job.overrides),
             prefer="" if home is None else home.url,
+            label=label_of(stages),
         )
         reply = _pictures_of(attempted, stages=len(stages))
         is_known = attempted.answer.revision == stages[0].model_revision
@@ -155,27 +161,30 @@ class SegmentRunner:
         lineages: Sequence[str | None],
         made: dict[str, Known],
     ) -> Passed:
-        """Have replicas compute the chunks at once; one that fails is tried again alone."""
+        """Have the chunks computed and join them."""
         asked = chunk_type(
             segment.output, tiles=segment.tiles, width=piece.width, height=piece.height
         )
-        weight = weight_bytes(piece.width, piece.height, [stage], self._job.overrides)
-        attempted = await together(
-            self._attempts.run(
-                segment.key,
-                self._item([stage], piece, output=asked, tile=Tile(number, segment.tiles)),
-                weight_bytes=weight,
+        chunks = await self._chunks.run(
+            TiledStage(
+                job_id=self._job.id,
+                key=segment.key,
+                item=self._item([stage], piece, output=asked),
+                work=work_of(stage, self._job.overrides),
+                tiles=segment.tiles,
+                weight_bytes=weight_bytes(piece.width, piece.height, [stage], self._job.overrides),
+                sent_digest="" if segment.first else self._job.digest,
+                label=label_of([stage]),
             )
-            for number in range(segment.tiles)
         )
-        replies = [_pictures_of(one, stages=1) for one in attempted]
+        replies = [_pictures_of(chunk.attempted, stages=1) for chunk in chunks]
         try:
             joined = join([reply.pictures[0] for reply in replies])
         except JoinError as exc:
-            raise _garbage(str(exc), attempted[0]) from exc
-        run = _tiled_run(stage, attempted, [reply.pictures[0].height for reply in replies])
+            raise _garbage(str(exc), chunks[0].attempted) from exc
+        run = _tiled_run(stage, chunks, [reply.pictures[0].height for reply in replies])
         revision = one_revision(
-            (one.answer.revision for one in attempted), expected=stage.model_revision
+            (chunk.attempted.answer.revision for chunk in chunks), expected=stage.model_revision
         )
         lineage = lineages[0] if lineages and revision == stage.model_revision else None
         result = Piece.made(joined, lineage, of=piece)
@@ -193,8 +202,9 @@ class SegmentRunner:
             image=piece.image,
             output=segment.output,
             as_is=True,
+            trace=self._trace,
         )
-        attempted = await self._attempts.run(segment.key, item)
+        attempted = await self._attempts.run(segment.key, item, label="encode")
         return Piece.made(_pictures_of(attempted, stages=0).pictures[0], None, of=piece)
 
     def _item(
@@ -203,18 +213,22 @@ class SegmentRunner:
         piece: Piece,
         *,
         output: str = "",
-        tile: Tile | None = None,
         lineage: str | None = None,
     ) -> BatchItem:
         return BatchItem(
-            id=self._job.id if tile is None else f"{self._job.id}#{tile.index}",
+            id=self._job.id,
             filename=self._job.filename,
             image=piece.image,
             params=request_params(stages, self._job.overrides),
             output=output,
-            tile=tile,
             lineage=lineage or "",
+            trace=self._trace,
         )
+
+
+def label_of(stages: Sequence[Stage]) -> str:
+    """Return what stages do, for people: the types of those that travel together."""
+    return "+".join(stage.type for stage in stages)
 
 
 def merge_runs(all_runs: Sequence[Sequence[StageRun]]) -> list[StageRun]:
@@ -255,25 +269,26 @@ def _stage_run(
     )
 
 
-def _tiled_run(stage: Stage, attempted: Sequence[Attempted], rows: Sequence[int]) -> StageRun:
-    chunks = tuple(
+def _tiled_run(stage: Stage, chunks: Sequence[Chunk], rows: Sequence[int]) -> StageRun:
+    runs = tuple(
         ChunkRun(
             index=index,
             rows=rows[index],
-            duration_s=one.answer.duration_s,
-            replica=one.answer.replica_url,
-            attempts=one.attempts,
+            duration_s=chunk.attempted.answer.duration_s,
+            replica=chunk.attempted.answer.replica_url,
+            attempts=chunk.attempted.attempts,
+            dispatcher=chunk.dispatcher,
         )
-        for index, one in enumerate(attempted)
+        for index, chunk in enumerate(chunks)
     )
-    slowest = max(chunks, key=lambda chunk: chunk.duration_s)
+    slowest = max(runs, key=lambda run: run.duration_s)
     return StageRun(
         step_id=stage.step_id,
         type=stage.type,
         duration_s=slowest.duration_s,
         replica=slowest.replica,
-        attempts=max(chunk.attempts for chunk in chunks),
-        chunks=chunks,
+        attempts=max(run.attempts for run in runs),
+        chunks=runs,
     )
 
 

@@ -18,7 +18,8 @@ from dispatcher.errors import RequestError, UnknownPipelineError
 from dispatcher.intake.batch_form import BatchFile, BatchForm
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing, Flight
-from dispatcher.intake.submission import Intake, SubmitOptions, described, new_job, with_work_key
+from dispatcher.intake.new_jobs import SubmitOptions, described, new_job, with_work_key
+from dispatcher.intake.submission import Intake
 from dispatcher.jobs import Batch, Job, JobError, SentFile
 from dispatcher.pipelines.actions import Actions
 from dispatcher.pipelines.model import Pipeline
@@ -27,6 +28,7 @@ from dispatcher.pipelines.overrides import Overrides
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.results.base import ResultStore
 from dispatcher.telemetry.figures import CacheOutcome, Figures
+from step_app.contract.trace_context import TraceContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,8 @@ class BatchInTransit:
     """A batch whose files are arriving."""
 
     tenant: str = ""
+    trace: TraceContext | None = None
+    """What all of its jobs belong to."""
     wanted: list[_Wanted] = field(default_factory=list)
     """File by file, under each of the actions."""
     files: int = 0
@@ -98,7 +102,7 @@ class BatchIntake:
             self._intake.check_open()
         plans = [self._plan(actions) for actions in form.actions]
         new = [
-            _wanted(file, plan, form, transit.tenant)
+            _wanted(file, plan, form, transit)
             for file, plan in product(form.files[transit.files :], plans)
         ]
         leading = self._choose_leaders(new, use_cache=form.use_cache)
@@ -178,7 +182,7 @@ class BatchIntake:
                 self._intake.admit([leader.job for leader in leading])
             for leader in leading:
                 # Until it is settled; the batch's own hold may end earlier or later.
-                self._blobs.hold(leader.job.digest)
+                await self._blobs.hold(leader.job.digest)
                 held.append(leader.job.digest)
             jobs = [leader.job for leader in leading]
             await self._intake.enqueue(jobs, is_admitted=is_admitted)
@@ -229,14 +233,14 @@ class BatchIntake:
         self._figures.count_ended(failed)
 
 
-def _wanted(file: BatchFile, plan: _Plan, form: BatchForm, tenant: str) -> _Wanted:
+def _wanted(file: BatchFile, plan: _Plan, form: BatchForm, transit: BatchInTransit) -> _Wanted:
     job = new_job(
         filename=file.filename,
         digest=file.digest,
         pipeline=plan.pipeline,
         overrides=plan.overrides,
         operations=plan.actions.operations,
-        options=SubmitOptions(use_cache=form.use_cache, tenant=tenant),
+        options=SubmitOptions(use_cache=form.use_cache, tenant=transit.tenant, trace=transit.trace),
     )
     if form.use_cache:
         job = with_work_key(job, plan.pipeline)

@@ -64,6 +64,22 @@ class Coalescing:
         """Return the flight that a job leads."""
         return self._by_leader.get(job_id)
 
+    def leaders(self) -> list[str]:
+        """Return the ids of the jobs that lead a flight."""
+        return list(self._by_leader)
+
+    def followed(self) -> list[str]:
+        """Return those of them that others follow, or are about to."""
+        return [
+            leader_id
+            for leader_id, flight in self._by_leader.items()
+            if flight.followers or flight.joining
+        ]
+
+    def followers(self) -> list[Job]:
+        """Return the jobs that follow another."""
+        return [job for flight in self._by_leader.values() for job in flight.followers]
+
     def take_off(self, leader: Job) -> Flight:
         """Register a job as the one that does its work; it may have ended, if others follow it."""
         flight = Flight(leader.work_key, leader, has_leader=not leader.state.is_terminal)
@@ -80,6 +96,16 @@ class Coalescing:
                 del flight.followers[number]
                 return flight
         return None
+
+    def hand_over(self, flight: Flight, follower: Job) -> bool:
+        """Have a follower lead in the place of a leader that has ended; False when it has left."""
+        if all(other.id != follower.id for other in flight.followers):
+            return False
+        flight.followers = [other for other in flight.followers if other.id != follower.id]
+        del self._by_leader[flight.leader.id]
+        flight.leader, flight.has_leader = follower, True
+        self._by_leader[follower.id] = flight
+        return True
 
     def claim(self, leader_id: str) -> bool:
         """Say whether others wait for the work of a job that has ended itself.

@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from dispatcher.blobs.base import BlobStore
-from dispatcher.errors import AlreadyEndedError, GoneError, NotFoundError
+from dispatcher.errors import AlreadyEndedError, GoneError, NotFoundError, RequestError
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing, Flight
 from dispatcher.jobs import CachedResult, Job, JobState
 from dispatcher.queues.base import JobQueue
 from dispatcher.results.base import ResultStore
 from dispatcher.telemetry.figures import Figures
+from dispatcher.telemetry.logs import about
+from dispatcher.telemetry.tracing import record_shared
+from step_app.contract.spans import NO_TRACING, Tracer
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +42,7 @@ class Endings:
         figures: Figures,
         stop_work: Callable[[str], None],
         forget: Callable[[str], None],
+        tracer: Tracer = NO_TRACING,
     ) -> None:
         """End jobs of these rooms.
 
@@ -51,6 +55,7 @@ class Endings:
             figures: count every end.
             stop_work: ends the work on a job that was taken off the queue.
             forget: minds the deadline of a job no longer.
+            tracer: records what waited for the work of another job.
         """
         self._queue = queue
         self._results = results
@@ -60,6 +65,7 @@ class Endings:
         self._figures = figures
         self._stop_work = stop_work
         self._forget = forget
+        self._tracer = tracer
         self._entering: set[str] = set()
 
     @contextmanager
@@ -104,23 +110,17 @@ class Endings:
         """
         if (
             outcome.state is JobState.COMPLETED
+            and not outcome.from_cache
             and outcome.result_key is not None
             # Another revision than the key names may have answered during a roll-out.
             and outcome.revision == outcome.expected_revision
         ):
-            await self._keep(outcome.result_key, outcome)
+            try:
+                await self._keep(outcome.result_key, outcome)
+            except RequestError as exc:  # the job has ended, and others wait to be told
+                _log.warning("a result is not kept for others: %s", exc, extra=about(outcome))
         flight = self._coalescing.led_by(outcome.id)
-        followers = self._coalescing.land(outcome.id, outcome=outcome)
-        # Together: they share a commit, and one that cannot be ended keeps back no other.
-        settled = await asyncio.gather(
-            *(self.settle_follower(follower, outcome) for follower in followers),
-            return_exceptions=True,
-        )
-        for follower, error in zip(followers, settled, strict=True):
-            if error is not None:
-                _log.error(
-                    "a follower cannot be ended", exc_info=error, extra={"job_id": follower.id}
-                )
+        await self._settle_followers(outcome)
         if is_kept:
             self._forget(outcome.id)
             await self._let_go(outcome)
@@ -130,22 +130,55 @@ class Endings:
             flight.is_void = True
             await self.close(flight)
 
+    async def settle_elsewhere(self, outcome: Job) -> None:
+        """Answer those here who waited for a job that another dispatcher has ended."""
+        self._forget(outcome.id)
+        await self._settle_followers(outcome)
+
+    async def _settle_followers(self, outcome: Job) -> None:
+        followers = self._coalescing.land(outcome.id, outcome=outcome)
+        # Together: they share a commit, and one that cannot be ended keeps back no other.
+        settled = await asyncio.gather(
+            *(self.settle_follower(follower, outcome) for follower in followers),
+            return_exceptions=True,
+        )
+        for follower, error in zip(followers, settled, strict=True):
+            if error is not None:
+                _log.error("a follower cannot be ended", exc_info=error, extra=about(follower))
+
     async def settle_follower(self, follower: Job, leader: Job) -> None:
         """End a job like the identical one that was computed for both."""
         settled = follower.settled_like(leader)
         for output in settled.outputs:
-            self._blobs.hold(output.digest)
+            await self._blobs.hold(output.digest)
         if await self._results.save(settled):
+            record_shared(self._tracer, settled, leader)
             self._figures.count_ended(settled)
             self._forget(settled.id)
             await self._let_go(settled)
         else:
             await self._release_outputs(settled)
 
+    async def settle_linked(self, job_id: str, outcome: Job) -> None:
+        """End a job that another dispatcher has accepted like the identical one computed here."""
+        try:
+            job = await self._results.get(job_id)
+        except (NotFoundError, GoneError):
+            return
+        if not job.state.is_terminal:
+            await self.settle_follower(job, outcome)
+
+    async def find_answer(self, job: Job) -> Job | None:
+        """Return a job as completed by what another dispatcher has found out; else None."""
+        cached = await self._results.find_cached(job.result_key)
+        if cached is None or not await self.hold_outputs(cached):
+            return None
+        return job.answered(time.time(), cached.result, cached.outputs, cached.revision)
+
     async def hold_outputs(self, result: CachedResult) -> bool:
         """Hold the pictures of a result for one more owner; False when one is gone."""
         for number, output in enumerate(result.outputs):
-            if not self._blobs.hold(output.digest):
+            if not await self._blobs.hold(output.digest):
                 for held in result.outputs[:number]:
                     await self._blobs.release(held.digest)
                 return False

@@ -1,7 +1,9 @@
 """A request that is repeated with its ``Idempotency-Key`` gets the job that it got at first.
 
 Source: the IETF draft "The Idempotency-Key HTTP Header Field". A key belongs to a tenant; it is
-kept with the job, in the same commit, so that a refused request leaves none behind.
+kept together with the job, so that a refused request leaves none behind. Requests that come to one
+dispatcher wait for each other here; of those that come to several at the same time the store lets
+one have the key.
 """
 
 import asyncio
@@ -17,12 +19,15 @@ from dispatcher.errors import (
     IdempotencyKeyReusedError,
     InvalidValueError,
     NotFoundError,
+    ResultsUnavailableError,
 )
 from dispatcher.jobs import Idempotency, Job
-from dispatcher.results.base import ResultStore
+from dispatcher.results.base import KeyTakenError, ResultStore
 
 HEADER: Final = b"idempotency-key"
 MAX_KEY_LENGTH: Final = 255
+_MAX_TRIES: Final = 3
+_RETRY_AFTER_S: Final = 1
 _VISIBLE: Final = range(0x21, 0x7F)
 
 Accept = Callable[[], Awaitable[Job]]
@@ -51,6 +56,7 @@ class Repeats:
 
         Raises:
             IdempotencyKeyReusedError: the key came with another request.
+            ResultsUnavailableError: another dispatcher takes long to accept or refuse such a one.
             RequestError: the request was refused; the key may be used again.
         """
         owner = (tenant, wanted.key)
@@ -63,7 +69,7 @@ class Repeats:
         request = _Request(wanted.fingerprint, asyncio.get_running_loop().create_future())
         self._arriving[owner] = request
         try:
-            job = await self._find(tenant, wanted) or await accept()
+            job = await self._find_or_accept(tenant, wanted, accept)
         except Exception as exc:
             request.outcome.set_exception(exc)
             request.outcome.exception()  # nobody else may be there to look at it
@@ -74,6 +80,28 @@ class Repeats:
         finally:
             del self._arriving[owner]
             request.outcome.cancel()  # does nothing unless this request was itself broken off
+
+    async def _find_or_accept(self, tenant: str, wanted: Idempotency, accept: Accept) -> Job:
+        """Return the job of an earlier request of this key, at whichever dispatcher, or a new one.
+
+        The one that has the key may be refused after all, and then another gets it; a client that
+        meets this again and again comes back later.
+        """
+        for _ in range(_MAX_TRIES):
+            job = await self._find(tenant, wanted)
+            if job is not None:
+                return job
+            try:
+                job = await accept()
+            except KeyTakenError as exc:
+                _check_same(wanted, exc.fingerprint)
+                continue
+            await self._results.note_accepted(job)
+            return job
+        raise ResultsUnavailableError(
+            "Another request with this Idempotency-Key is being accepted.",
+            retry_after_s=_RETRY_AFTER_S,
+        )
 
     async def _find(self, tenant: str, wanted: Idempotency) -> Job | None:
         """Return the job of an earlier request of this key; None when there was none."""

@@ -15,6 +15,7 @@ from dispatcher.intake.coalescing import Coalescing
 from dispatcher.jobs import CachedResult, Job
 from dispatcher.queues.base import JobQueue
 from dispatcher.results.base import ResultStore
+from dispatcher.telemetry.logs import about
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ class Recovery:
     async def _find_place(self, job: Job, *, may_lead: bool) -> None:
         """Let a job follow another or wait by itself, unless it was never accepted."""
         if not job.coalesced:
-            _log.warning("a job without a place in the queue goes", extra={"job_id": job.id})
+            _log.warning("a job without a place in the queue goes", extra=about(job))
             # It would have been kept together with it.
             await self._results.discard(job.id)
             for digest in job.holds:

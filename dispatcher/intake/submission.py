@@ -1,10 +1,8 @@
 """From an upload to a job: answered from the cache, joined to its twin, queued, or refused."""
 
 import asyncio
-import time
-import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
 
 from msgspec.structs import replace
 
@@ -12,6 +10,7 @@ from dispatcher.blobs.base import BlobStore
 from dispatcher.crash_points import crash_point
 from dispatcher.errors import (
     DrainingError,
+    NotAcceptingError,
     OverloadedError,
     RequestError,
     UnknownPipelineError,
@@ -19,34 +18,25 @@ from dispatcher.errors import (
 from dispatcher.intake.admission import MIN_RETRY_AFTER_S, Admission
 from dispatcher.intake.cache import ResultCache
 from dispatcher.intake.coalescing import Coalescing, Flight
-from dispatcher.intake.digest import coalescing_key, result_key
+from dispatcher.intake.concurrency_limit import ConcurrencyLimit
 from dispatcher.intake.endings import Endings
 from dispatcher.intake.idempotency import Repeats
-from dispatcher.intake.sniffing import ImageKind, sniff
+from dispatcher.intake.keeping import accepted, add_all, both, discard_all, in_time
+from dispatcher.intake.new_jobs import (
+    SubmitOptions,
+    described_like,
+    new_job,
+    sniffed,
+    with_work_key,
+)
 from dispatcher.intake.upload import Upload
-from dispatcher.jobs import Idempotency, Job, OperationSpec, Priority
-from dispatcher.pipelines.model import Pipeline
+from dispatcher.jobs import Job
 from dispatcher.pipelines.operations import OPERATIONS_PIPELINE
-from dispatcher.pipelines.overrides import Overrides, parse_overrides, with_tiles
+from dispatcher.pipelines.overrides import parse_overrides, with_tiles
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.queues.base import JobQueue, QueueFullError
 from dispatcher.results.base import ResultStore
 from dispatcher.telemetry.figures import CacheOutcome, Figures
-
-
-@dataclass(frozen=True, slots=True)
-class SubmitOptions:
-    """What a client asked for, beside the image."""
-
-    pipeline: str = "default"
-    params: str | None = None
-    tiles: int | None = None
-    use_cache: bool = True
-    priority: Priority = Priority.NORMAL
-    deadline_s: float | None = None
-    webhook_url: str | None = None
-    tenant: str = ""
-    idempotency: Idempotency | None = None
 
 
 class Intake:
@@ -66,7 +56,9 @@ class Intake:
         watch: Callable[[Job], None],
         is_draining: Callable[[], bool],
         admission: Admission,
+        is_accepting: bool = True,
     ) -> None:
+        self._is_accepting = is_accepting
         self._queue = queue
         self._results = results
         self._blobs = blobs
@@ -79,6 +71,7 @@ class Intake:
         self._is_draining = is_draining
         self._admission = admission
         self._repeats = Repeats(results)
+        self._limit = ConcurrencyLimit() if queue.is_shared else None
 
     async def submit(self, upload: Upload, options: SubmitOptions) -> Job:
         """Accept an image.
@@ -90,11 +83,38 @@ class Intake:
         Raises:
             RequestError: it was not accepted, and nothing of it is kept.
         """
-        if options.idempotency is None:
-            return await self._submit(upload, options)
-        return await self._repeats.accept_once(
-            options.tenant, options.idempotency, lambda: self._submit(upload, options)
-        )
+        async with self.in_time() as deadline:
+
+            async def accept() -> Job:
+                job = await self._submit(upload, options)
+                accepted(deadline)
+                return job
+
+            if options.idempotency is None:
+                return await accept()
+            return await self._repeats.accept_once(options.tenant, options.idempotency, accept)
+
+    @asynccontextmanager
+    async def in_time(self) -> AsyncIterator[asyncio.Timeout]:
+        """Break off what takes longer than a client waits, where the queue is shared.
+
+        Raises:
+            OverloadedError: so much is being accepted that it would take too long.
+        """
+        async with (
+            in_time(is_shared=self._limit is not None) as deadline,
+            self._limit.taken() if self._limit else nullcontext(),
+        ):
+            yield deadline
+
+    def check_room(self) -> None:
+        """Return when one more submission may begin; asked before its body is read.
+
+        Raises:
+            OverloadedError: so much is being accepted that it would take too long.
+        """
+        if self._limit is not None:
+            self._limit.check()
 
     async def _submit(self, upload: Upload, options: SubmitOptions) -> Job:
         self.check_open()
@@ -112,7 +132,7 @@ class Intake:
             options=options,
         )
         if not options.use_cache:
-            job, image = _sniffed(job, upload)
+            job, image = sniffed(job, upload)
             await self._enqueue(job, image)
             self._figures.count_accepted(CacheOutcome.BYPASS)
             return job
@@ -123,7 +143,7 @@ class Intake:
         flight = self._coalescing.find(job.work_key)
         if flight is not None:
             return await self.follow(flight, job)
-        job, image = _sniffed(job, upload)
+        job, image = sniffed(job, upload)
         await self._lead(self._coalescing.take_off(job), job, image)
         return job
 
@@ -132,13 +152,18 @@ class Intake:
 
         Raises:
             DrainingError: the service is about to end.
+            NotAcceptingError: this dispatcher only works on what others accept.
         """
+        if not self._is_accepting:
+            raise NotAcceptingError(retry_after_s=MIN_RETRY_AFTER_S)
         if self._is_draining():
             raise DrainingError(retry_after_s=MIN_RETRY_AFTER_S)
 
     async def answer_from_cache(self, job: Job) -> Job | None:
         """Return the job as answered by an earlier result; None when there is none."""
         cached = self._cache.get(job.result_key)
+        if cached is None:
+            cached = await self._results.find_cached(job.result_key)
         if cached is None or not await self._endings.hold_outputs(cached):
             return None
         answered = job.served_from_cache(cached.result, cached.outputs, cached.revision)
@@ -168,12 +193,12 @@ class Intake:
         await asyncio.shield(flight.accepted)
         job = replace(job, coalesced=True)
         # Its own hold, for its leader may be cancelled; there is none when that has just ended.
-        if self._blobs.hold(job.digest):
-            job = _described_like(job, flight.leader)
+        if await self._blobs.hold(job.digest):
+            job = described_like(job, flight.leader)
         try:
             await self._results.add(job)
         except BaseException:  # also when the client leaves meanwhile
-            await self._results.discard(job.id)
+            await discard_all([job], results=self._results)
             if job.media_type:
                 await self._blobs.release(job.digest)
             raise
@@ -204,20 +229,26 @@ class Intake:
 
         Raises:
             OverloadedError: the queue is full.
+            StorageUnavailableError: the servers behind a shared queue take too long together.
         """
-        try:
-            with self._endings.entering(jobs):
-                for job in jobs:
-                    await self._results.add(job)
+        async with self.in_time():
+            keeping = add_all(jobs, results=self._results)
+            await self._keep_and_queue(jobs, keeping, is_admitted=is_admitted)
+
+    async def _keep_and_queue(
+        self, jobs: Sequence[Job], keeping: Awaitable[None], *, is_admitted: bool = False
+    ) -> None:
+        with self._endings.entering(jobs):
+            try:
+                await keeping
                 depth = await self._queue.put(jobs, is_admitted=is_admitted)
-            crash_point("after_commit_before_202")
-        except BaseException as exc:  # also when the client leaves meanwhile
-            for job in jobs:
-                await self._results.discard(job.id)
-            if isinstance(exc, QueueFullError):
-                after_s = self._admission.retry_after_s()
-                raise OverloadedError(retry_after_s=after_s) from exc
-            raise
+                crash_point("after_commit_before_202")
+            except BaseException as exc:  # also when the client leaves meanwhile
+                await discard_all(jobs, results=self._results)
+                if isinstance(exc, QueueFullError):
+                    after_s = self._admission.retry_after_s()
+                    raise OverloadedError(retry_after_s=after_s) from exc
+                raise
         self._figures.note_queued(len(jobs), depth=depth)
         for job in jobs:
             self._watch(job)
@@ -243,67 +274,23 @@ class Intake:
 
     async def _enqueue(self, job: Job, image: bytes) -> None:
         self.admit([job])
+        if self._queue.is_shared and self._blobs.unready() is None:
+            await self._enqueue_at_once(job, image)
+            return
         await self._blobs.put(job.digest, image)
         crash_point("blob_written")
         try:
-            await self.enqueue([job])
+            await self._keep_and_queue([job], self._results.add(job))
         except BaseException:
             await self._blobs.release(job.digest)
             raise
 
-
-def new_job(
-    *,
-    filename: str,
-    digest: str,
-    pipeline: Pipeline,
-    overrides: Overrides,
-    operations: Sequence[OperationSpec] = (),
-    options: SubmitOptions,
-) -> Job:
-    """Return a job that nobody knows of yet."""
-    tenant, shares = options.tenant, options.use_cache
-    return Job(
-        id=str(uuid.uuid4()),
-        filename=filename,
-        digest=digest,
-        pipeline_id=pipeline.id,
-        queued_at=time.time(),
-        overrides=overrides,
-        operations=tuple(operations),
-        result_key=result_key(digest, pipeline, overrides, tenant=tenant) if shares else None,
-        expected_revision=pipeline.revision,
-        tenant=tenant,
-        priority=options.priority,
-        deadline_s=options.deadline_s,
-        webhook_url=options.webhook_url,
-        idempotency=options.idempotency,
-    )
-
-
-def with_work_key(job: Job, pipeline: Pipeline) -> Job:
-    """Return a job with what makes it the same work as another; a hit never needs to know."""
-    key = coalescing_key(job.digest, pipeline, job.overrides, tenant=job.tenant)
-    return replace(job, work_key=key)
-
-
-def described(job: Job, kind: ImageKind) -> Job:
-    """Return a job with what the header of its image says."""
-    return replace(job, media_type=kind.media_type, width=kind.width, height=kind.height)
-
-
-def _described_like(job: Job, other: Job) -> Job:
-    """Return a job with what the header of the same image said before."""
-    return replace(
-        job,
-        media_type=other.media_type,
-        width=other.width,
-        height=other.height,
-        size_bytes=other.size_bytes,
-    )
-
-
-def _sniffed(job: Job, upload: Upload) -> tuple[Job, bytes]:
-    """Return the image's bytes, once their header says that they are one."""
-    image = upload.image()
-    return replace(described(job, sniff(image)), size_bytes=len(image)), image
+    async def _enqueue_at_once(self, job: Job, image: bytes) -> None:
+        """Keep image and record together: nobody looks for either before the job is queued."""
+        putting = asyncio.ensure_future(self._blobs.put(job.digest, image))
+        try:
+            await self._keep_and_queue([job], both(putting, self._results.add(job)))
+        except BaseException:
+            if not putting.cancelled() and putting.exception() is None:
+                await self._blobs.release(job.digest)
+            raise

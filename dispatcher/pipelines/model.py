@@ -93,8 +93,11 @@ def stage_identity(stage: Stage, overrides: Mapping[str, Mapping[str, Any]]) -> 
     ``tiles`` is no part of it: it changes who computes, not what comes out. None while the
     revision is unknown.
     """
-    if not stage.model_revision:
-        return None
+    return work_of(stage, overrides) if stage.model_revision else None
+
+
+def work_of(stage: Stage, overrides: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what one stage does to a picture, even before its revision is known."""
     params = {**stage.params, **overrides.get(stage.step_id, {})}
     params.pop("tiles", None)
     identity = [stage.type, params, stage.model_revision]

@@ -100,6 +100,8 @@ class ReplicaClient:
         headers = {
             "Content-Type": BATCH_MEDIA_TYPE,
             "Content-Length": str(sum(len(chunk) for chunk in chunks)),
+            # One request has one trace: of several items each has its own in the frame.
+            **(items[0].trace.headers() if len(items) == 1 and items[0].trace else {}),
         }
         try:
             async with (

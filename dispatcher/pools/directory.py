@@ -1,11 +1,11 @@
 """All pools by step."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from dispatcher.pools.client import ReplicaClient
-from dispatcher.pools.health import HealthPolicy
+from dispatcher.pools.health import FailureKind, HealthPolicy
 from dispatcher.pools.pool import Pool
 from dispatcher.pools.replica import Replica
 from dispatcher.pools.room import RoomSignal
@@ -16,9 +16,16 @@ _READY_POLL_S: Final = 0.05
 class PoolDirectory:
     """Finds the pool of a step and keeps the set of pools like the records say."""
 
-    def __init__(self, *, client: ReplicaClient, policy: HealthPolicy) -> None:
+    def __init__(
+        self,
+        *,
+        client: ReplicaClient,
+        policy: HealthPolicy,
+        on_ejected: Callable[[FailureKind], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._policy = policy
+        self._on_ejected = on_ejected
         self._pools: dict[str, Pool] = {}
         self._leaving: list[Pool] = []
         """Of steps that are gone, with work on the road."""
@@ -28,7 +35,11 @@ class PoolDirectory:
         """Return the pool of a step; one without replicas when no record names it."""
         if step not in self._pools:
             self._pools[step] = Pool(
-                step, client=self._client, policy=self._policy, on_room=self.room.notify
+                step,
+                client=self._client,
+                policy=self._policy,
+                on_room=self.room.notify,
+                on_ejected=self._on_ejected,
             )
         return self._pools[step]
 

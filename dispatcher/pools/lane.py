@@ -250,6 +250,7 @@ class Lane:
                     duration_s=item.duration_s,
                     revision=reply.revision,
                     replica_url=self.replica.url,
+                    batch_size=len(batch),
                 )
             except ItemRejectedError as exc:
                 parcel.fail(exc)

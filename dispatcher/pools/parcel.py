@@ -16,6 +16,8 @@ class Answer:
     duration_s: float
     revision: str
     replica_url: str
+    batch_size: int = 1
+    """Items that travelled together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -44,11 +44,13 @@ class Pool:
         client: ReplicaClient,
         policy: HealthPolicy,
         on_room: Callable[[], None],
+        on_ejected: Callable[[FailureKind], None] = lambda _: None,
     ) -> None:
         self.step = step
         self._client = client
         self._policy = policy
         self._on_room = on_room
+        self._on_ejected = on_ejected
         self._lanes: dict[str, Lane] = {}
         self._leaving: list[Lane] = []
         """To replicas that get no more work and have not answered all of what they had."""
@@ -239,4 +241,5 @@ class Pool:
         self._ready_at = time.monotonic()
         eject(lane.replica, now=self._ready_at, duration_s=duration_s)
         _log.warning("replica %s of %s is ejected: %s", lane.replica.url, self.step, failure.name)
+        self._on_ejected(failure)
         lane.fail_all()

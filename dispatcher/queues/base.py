@@ -1,10 +1,14 @@
 """What a job queue promises."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from dispatcher.jobs import Job
+from dispatcher.queues.report import QueueReport
+
+CLOCKS_DIFFER_S: Final = 60.0
+"""At most by so much, between dispatchers that share a queue."""
 
 
 class QueueFullError(Exception):
@@ -44,6 +48,12 @@ class JobQueue(Protocol):
     - A backend that outlives the process has all jobs wait again after ``start``, in the same
       order: leases end with their process.
     - ``depth`` counts jobs that wait, not those that are leased.
+
+    A queue that several dispatchers share hands each job to one of them at a time, so that work
+    is done at least once; which of two answers counts is the result store's promise. Its figures
+    are those of all dispatchers, as they were a moment ago. A job that is put in while the same
+    work (``Job.work_key``) waits or is done elsewhere gets no place of its own but is *linked* to
+    that one, and ends like it.
     """
 
     @property
@@ -51,8 +61,26 @@ class JobQueue(Protocol):
         """Say whether jobs that wait when the process ends are there in the next one."""
         ...
 
+    @property
+    def is_shared(self) -> bool:
+        """Say whether other dispatchers may put jobs into this queue, and take them."""
+        ...
+
+    def unready(self) -> str | None:
+        """Say, for people, why nothing can be put in at the moment; None when it can."""
+        ...
+
+    def offer(self, room: Mapping[str, int] | None) -> None:
+        """Tell for how many jobs of each lane this process has room, those in work included.
+
+        A shared queue gives this process no more; a lane that is not named, or has none, is left
+        to others. Nobody serves the lanes of deleted pipelines, so whoever works on jobs at all
+        ends those; None says that this process takes no jobs any more.
+        """
+        ...
+
     async def start(self) -> None:
-        """Open the backend."""
+        """Open the backend; one on another machine is waited for by nobody, see ``unready``."""
         ...
 
     async def close(self) -> None:
@@ -69,6 +97,7 @@ class JobQueue(Protocol):
         Raises:
             QueueFullError: ``capacity`` jobs wait already.
             StorageFullError: there is no space to keep them.
+            QueueUnavailableError: it cannot be told whether they were added; within seconds.
         """
         ...
 
@@ -88,8 +117,18 @@ class JobQueue(Protocol):
         """Give a leased job back."""
         ...
 
+    async def unlink(self, lease: Lease) -> Sequence[str]:
+        """Return the ids of the jobs that are linked to a leased one; from now on none is.
+
+        Called when its end is kept and before ``ack``, by whoever then ends those as well.
+        """
+        ...
+
     async def withdraw(self, job_id: str) -> bool:
-        """Remove a waiting job for good; False when it does not wait."""
+        """Remove a waiting job for good; False when it does not wait.
+
+        In a shared queue a job that is in work elsewhere is stopped there, soon.
+        """
         ...
 
     def depth(self) -> int:
@@ -109,7 +148,15 @@ class JobQueue(Protocol):
         ...
 
     def pending(self, lane: str) -> int:
-        """Return how many jobs of a lane wait or are leased."""
+        """Return how many jobs of a lane wait or are leased.
+
+        Of a shared queue this process's share: those that it leased, and as many of those that
+        wait as come to each of the processes that serve the lane.
+        """
+        ...
+
+    def is_idle(self, lane: str) -> bool:
+        """Say whether no job of a lane waits or is leased, here or at another process."""
         ...
 
     def leased(self) -> int:
@@ -127,4 +174,33 @@ class JobQueue(Protocol):
 
     def oldest_age_s(self) -> float:
         """Return how long the oldest waiting job has waited, in seconds; 0 when none does."""
+        ...
+
+    async def report(self) -> QueueReport:
+        """Tell an operator what waits and what is in work, everywhere.
+
+        Raises:
+            QueueUnavailableError: it cannot be told now; within seconds.
+        """
+        ...
+
+    async def put_back_dead(self, *, limit: int) -> int:
+        """Let messages that no dispatcher could read be tried again; return how many.
+
+        Args:
+            limit: at most so many.
+
+        Raises:
+            QueueUnavailableError: it cannot be told whether they were; none is lost.
+        """
+        ...
+
+    async def drop_dead(self) -> int:
+        """Throw away the messages that no dispatcher could read; return how many.
+
+        No accepted job is lost with them: its record is kept elsewhere.
+
+        Raises:
+            QueueUnavailableError: it cannot be told how many were.
+        """
         ...

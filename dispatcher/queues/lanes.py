@@ -7,7 +7,7 @@ job is never passed by those that came more than a minute after it.
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from sortedcontainers import SortedList
 
 from dispatcher.jobs import Job, Priority
 from dispatcher.queues.base import Lease
+from dispatcher.queues.report import LaneReport, PriorityReport, QueueReport
 
 PENALTY_S: Final[Mapping[Priority, float]] = {
     Priority.HIGH: 0.0,
@@ -150,6 +151,25 @@ class Lanes:
         """Return how long the job that came first has waited, in seconds."""
         return self._clock() - self._arrivals[0] if self._arrivals else 0.0
 
+    def report(self, lane: str) -> LaneReport:
+        """Return what there is of a lane; it is walked along, so ask for it now and then only."""
+        places = self._lanes.get(lane, ())
+        waiting = Counter(place.job.priority for place in places)
+        now = self._clock()
+        return LaneReport(
+            lane,
+            waiting=len(places),
+            in_work=self._leased_by_lane[lane],
+            oldest_age_s=max((now - place.arrived for place in places), default=0.0),
+            priorities=tuple(
+                PriorityReport(priority, waiting[priority], consumers=None) for priority in Priority
+            ),
+        )
+
+    def busy(self) -> list[str]:
+        """Return the lanes in which jobs wait or are leased, by name."""
+        return sorted(self._lanes.keys() | self._leased_by_lane.keys())
+
     def _wait(self, place: _Place) -> None:
         self._lanes.setdefault(place.job.lane, SortedList()).add(place)
         self._places[place.job.job_id] = place
@@ -185,9 +205,22 @@ class Lanes:
 class LaneFigures:
     """What a queue that keeps its order in lanes tells of it."""
 
+    is_shared = False
+
     def __init__(self, *, capacity: int) -> None:
         self._capacity = capacity
         self._lanes = Lanes()
+
+    def unready(self) -> str | None:
+        """Say why nothing can be put in: there is never a reason."""
+        return None
+
+    def offer(self, room: Mapping[str, int] | None) -> None:
+        """Take note of nothing: all jobs are this process's."""
+
+    async def unlink(self, lease: Lease) -> Sequence[str]:
+        """Return nothing: identical work of one process shares a place before it comes here."""
+        return ()
 
     @property
     def capacity(self) -> int:
@@ -218,6 +251,10 @@ class LaneFigures:
         """Return how many jobs of a lane wait or are leased."""
         return self._lanes.pending(lane)
 
+    def is_idle(self, lane: str) -> bool:
+        """Say whether no job of a lane waits or is leased."""
+        return not self.pending(lane)
+
     def position(self, job_id: str) -> int | None:
         """Return how many jobs of its lane come before this one."""
         return self._lanes.position(job_id)
@@ -225,3 +262,15 @@ class LaneFigures:
     def oldest_age_s(self) -> float:
         """Return how long the job that came first has waited, in seconds."""
         return self._lanes.oldest_age_s()
+
+    async def report(self) -> QueueReport:
+        """Tell an operator what waits and what is in work."""
+        return QueueReport(tuple(self._lanes.report(lane) for lane in self._lanes.busy()))
+
+    async def put_back_dead(self, *, limit: int) -> int:
+        """Put nothing back: jobs are no messages here."""
+        return 0
+
+    async def drop_dead(self) -> int:
+        """Drop nothing, likewise."""
+        return 0

@@ -13,6 +13,15 @@ OnDue = Callable[[Delivery], None]
 """Called with each webhook that has become due."""
 
 
+class KeyTakenError(Exception):
+    """A job came with an Idempotency-Key that another job has; it is not kept."""
+
+    def __init__(self, *, fingerprint: str, job_id: str) -> None:
+        super().__init__(job_id)
+        self.fingerprint = fingerprint
+        self.job_id = job_id
+
+
 class ResultStore(Protocol):
     """Jobs by id, from their acceptance until their retention has passed.
 
@@ -31,10 +40,19 @@ class ResultStore(Protocol):
       For as long as the backend remembers the id, reading one of those raises ``GoneError``.
       Batches go likewise, by age and by the count of their files. Whatever is dropped is handed
       to ``on_dropped`` once, so that what it holds elsewhere can go, too.
+
+    A store that several dispatchers share keeps these promises for all of them together: whoever
+    ends a job first has ended it, and any of them answers for any job. There one of them drops
+    what has to go, now and then, and hands nothing over: nobody counts who holds what; and each
+    webhook is due where its job has ended, or elsewhere should that dispatcher die.
     """
 
+    def unready(self) -> str | None:
+        """Say, for people, what of the backend cannot be reached; None when all of it can."""
+        ...
+
     async def start(self) -> None:
-        """Open the backend."""
+        """Open the backend; one on another machine is waited for by nobody, see ``unready``."""
         ...
 
     async def close(self) -> None:
@@ -46,6 +64,8 @@ class ResultStore(Protocol):
 
         Raises:
             StorageFullError: there is no space for it, and it is not kept.
+            StorageUnavailableError: it cannot be told whether it is kept; within seconds.
+            KeyTakenError: its Idempotency-Key came with another job, to another dispatcher.
         """
         ...
 
@@ -112,7 +132,7 @@ class ResultStore(Protocol):
     async def list_jobs(
         self,
         *,
-        tenant: str,
+        tenant: str | None,
         states: Collection[JobState] = (),
         before: str | None = None,
         limit: int = 50,
@@ -120,18 +140,40 @@ class ResultStore(Protocol):
         """Return jobs of a tenant, the latest accepted first.
 
         Args:
-            tenant: whose.
+            tenant: whose; None means everybody's, which is for operators.
             states: only of these states; of all when none is named.
             before: only what was accepted before this job.
             limit: at most so many.
         """
         ...
 
+    async def drop(self, job_ids: Collection[str]) -> int:
+        """Drop ended jobs before their retention has passed; return how many were.
+
+        Those that have not ended stay, and those whose webhook is still to be delivered.
+        """
+        ...
+
     async def find_by_key(self, tenant: str, key: str) -> tuple[str, str] | None:
         """Return fingerprint and job id of the request that came with an Idempotency-Key.
 
-        None when there was none, or its retention has passed.
+        None when there was none, it was refused, or its retention has passed.
+
+        Raises:
+            ResultsUnavailableError: another dispatcher takes long to accept or refuse it.
         """
+        ...
+
+    async def note_accepted(self, job: Job) -> None:
+        """Take note that a job which came with an Idempotency-Key was accepted for good.
+
+        Until then whoever repeats the request at another dispatcher has to wait: the job may still
+        be refused. Nothing to do where there is one dispatcher.
+        """
+        ...
+
+    async def find_cached(self, key: str | None) -> CachedResult | None:
+        """Return a good result that another dispatcher may have kept; None when there is none."""
         ...
 
     async def keep_cached(self, key: str, cached: CachedResult) -> None:

@@ -9,13 +9,14 @@ from typing import Final
 from dispatcher.errors import GoneError, NotFoundError
 from dispatcher.jobs import Batch, CachedResult, Delivery, Idempotency, Job, JobState
 from dispatcher.results.base import OnDropped, OnDue
-from dispatcher.results.waiting import Waiters
+from dispatcher.results.one_process import OneProcess
+from dispatcher.results.waiting import WaitedFor, Waiters
 
 _REMEMBERED_IDS: Final = 100_000
 """How many ids of dropped jobs are remembered to answer 410 instead of 404 (about 15 MB)."""
 
 
-class MemoryResultStore:
+class MemoryResultStore(OneProcess, WaitedFor):
     """A ``ResultStore`` for one process."""
 
     def __init__(
@@ -99,22 +100,6 @@ class MemoryResultStore:
             raise GoneError
         return job
 
-    async def wait(self, job_id: str, *, timeout_s: float) -> Job:
-        """Return a job as soon as it has ended, or as it is after the time-out."""
-        return await self._waiters.wait(
-            job_id, until=lambda job: job.state.is_terminal, timeout_s=timeout_s
-        )
-
-    async def changed(self, job_id: str, *, since: JobState, timeout_s: float) -> Job:
-        """Return a job as soon as its state is another, or as it is after the time-out."""
-        return await self._waiters.wait(
-            job_id, until=lambda job: job.state is not since, timeout_s=timeout_s
-        )
-
-    def stop_waiting(self) -> None:
-        """Let everybody who waits have the job as it is; nobody waits from now on."""
-        self._waiters.close()
-
     async def add_batch(self, batch: Batch) -> None:
         """Keep a new batch."""
         self._batches[batch.id] = batch
@@ -131,7 +116,7 @@ class MemoryResultStore:
     async def list_jobs(
         self,
         *,
-        tenant: str,
+        tenant: str | None,
         states: Collection[JobState] = (),
         before: str | None = None,
         limit: int = 50,
@@ -142,8 +127,18 @@ class MemoryResultStore:
             ids = dropwhile(lambda job_id: job_id != before, ids)
             next(ids, None)
         jobs = (job for job_id in ids if (job := self._find(job_id)) is not None)
-        wanted = (j for j in jobs if j.tenant == tenant and (not states or j.state in states))
+        theirs = (job for job in jobs if tenant is None or job.tenant == tenant)
+        wanted = (job for job in theirs if not states or job.state in states)
         return list(islice(wanted, limit))
+
+    async def drop(self, job_ids: Collection[str]) -> int:
+        """Drop ended jobs before their retention has passed; return how many were."""
+        dropped = 0
+        for jobs in (self._ended, self._hits):
+            for job_id in jobs.keys() & set(job_ids):
+                self._drop(jobs.pop(job_id))
+                dropped += 1
+        return dropped
 
     async def find_by_key(self, tenant: str, key: str) -> tuple[str, str] | None:
         """Return fingerprint and job id of the request that came with an Idempotency-Key."""
@@ -221,11 +216,14 @@ class MemoryResultStore:
             if len(jobs) <= self._retention_count and not self._is_over(oldest):
                 return
             del jobs[oldest.id]
-            self._accepted.pop(oldest.id, None)
-            self._dropped[oldest.id] = None
-            if len(self._dropped) > _REMEMBERED_IDS:
-                self._dropped.popitem(last=False)
-            self._on_dropped(oldest)
+            self._drop(oldest)
+
+    def _drop(self, job: Job) -> None:
+        self._accepted.pop(job.id, None)
+        self._dropped[job.id] = None
+        if len(self._dropped) > _REMEMBERED_IDS:
+            self._dropped.popitem(last=False)
+        self._on_dropped(job)
 
     def _drop_old_batches(self) -> None:
         while self._batches:

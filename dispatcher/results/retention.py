@@ -60,5 +60,9 @@ class Retention:
                 surplus -= 1
         return found
 
+    def __contains__(self, job_id: object) -> bool:
+        """Say whether a job has ended and nothing but its retention keeps it."""
+        return any(job_id in ended for ended in self._ended.values())
+
     def __len__(self) -> int:
         return sum(map(len, self._ended.values()))

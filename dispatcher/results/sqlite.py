@@ -19,9 +19,10 @@ from dispatcher.errors import GoneError, NotFoundError, StorageFullError
 from dispatcher.jobs import Batch, CachedResult, Delivery, Job, JobState
 from dispatcher.results import statements
 from dispatcher.results.base import OnDropped, OnDue
+from dispatcher.results.one_process import OneProcess
 from dispatcher.results.retention import Retention
 from dispatcher.results.sqlite_batches import SqliteBatches
-from dispatcher.results.waiting import Waiters
+from dispatcher.results.waiting import WaitedFor, Waiters
 from dispatcher.storage.writer import Writer
 from dispatcher.storage.writes import Write
 
@@ -34,7 +35,7 @@ _job = msgspec.json.Decoder(Job)
 _cached_result = msgspec.json.Decoder(CachedResult)
 
 
-class SqliteResultStore:
+class SqliteResultStore(OneProcess, WaitedFor):
     """A ``ResultStore`` for one process at a time."""
 
     def __init__(
@@ -143,22 +144,6 @@ class SqliteResultStore:
             raise GoneError
         return job
 
-    async def wait(self, job_id: str, *, timeout_s: float) -> Job:
-        """Return a job as soon as it has ended, or as it is after the time-out."""
-        return await self._waiters.wait(
-            job_id, until=lambda job: job.state.is_terminal, timeout_s=timeout_s
-        )
-
-    async def changed(self, job_id: str, *, since: JobState, timeout_s: float) -> Job:
-        """Return a job as soon as its state is another, or as it is after the time-out."""
-        return await self._waiters.wait(
-            job_id, until=lambda job: job.state is not since, timeout_s=timeout_s
-        )
-
-    def stop_waiting(self) -> None:
-        """Let everybody who waits have the job as it is; nobody waits from now on."""
-        self._waiters.close()
-
     async def add_batch(self, batch: Batch) -> None:
         """Keep a new batch."""
         await self._batches.add(batch)
@@ -170,7 +155,7 @@ class SqliteResultStore:
     async def list_jobs(
         self,
         *,
-        tenant: str,
+        tenant: str | None,
         states: Collection[JobState] = (),
         before: str | None = None,
         limit: int = 50,
@@ -182,7 +167,10 @@ class SqliteResultStore:
         place = _BEHIND_ALL if before is None else self._places.get(before, 0)
         page = _PAGE if states else limit
         while len(found) < limit:
-            rows = self._writer.read(statements.PAGE, (place, tenant, page))
+            if tenant is None:
+                rows = self._writer.read(statements.PAGE_OF_ALL, (place, page))
+            else:
+                rows = self._writer.read(statements.PAGE, (place, tenant, page))
             for _, job_id, document in rows:
                 job = self._open.get(job_id) or _job.decode(document)
                 if not states or job.state in states:
@@ -192,6 +180,12 @@ class SqliteResultStore:
             place = rows[-1][0]
             await asyncio.sleep(0)  # of some kinds there may be few among very many
         return found[:limit]
+
+    async def drop(self, job_ids: Collection[str]) -> int:
+        """Drop ended jobs before their retention has passed; return how many were."""
+        due = [job_id for job_id in dict.fromkeys(job_ids) if job_id in self._retention]
+        await asyncio.shield(self._drop_jobs(due))
+        return len(due)
 
     async def find_by_key(self, tenant: str, key: str) -> tuple[str, str] | None:
         """Return fingerprint and job id of the request that came with an Idempotency-Key."""
@@ -248,7 +242,7 @@ class SqliteResultStore:
     async def drop_old(self) -> None:
         """Drop what is older than its retention."""
         # What was dropped has to be handed over, also when nobody waits for it any more.
-        await asyncio.shield(self._drop_jobs())
+        await asyncio.shield(self._drop_due())
         await self._batches.drop_old()
         oldest_key = time.time() - self._key_retention_s
         self._writer.post(statements.running(statements.DROP_KEYS, (oldest_key,)))
@@ -316,10 +310,12 @@ class SqliteResultStore:
 
     async def _drop_surplus(self, job: Job) -> None:
         if self._retention.has_surplus() or self._is_past(job.completed_at or 0.0):
-            await asyncio.shield(self._drop_jobs())
+            await asyncio.shield(self._drop_due())
 
-    async def _drop_jobs(self) -> None:
-        due = self._retention.due(now=time.time())
+    async def _drop_due(self) -> None:
+        await self._drop_jobs(self._retention.due(now=time.time()))
+
+    async def _drop_jobs(self, due: list[str]) -> None:
         if not due:
             return
         for job_id in due:

@@ -20,6 +20,9 @@ PAGE: Final = (
     "SELECT place, id, document FROM jobs WHERE place < ? AND tenant = ? "
     "ORDER BY place DESC LIMIT ?"
 )
+PAGE_OF_ALL: Final = (
+    "SELECT place, id, document FROM jobs WHERE place < ? ORDER BY place DESC LIMIT ?"
+)
 GONE: Final = "SELECT id FROM gone ORDER BY place"
 ALL_BATCHES: Final = "SELECT document FROM batches ORDER BY place"
 BATCH: Final = "SELECT document FROM batches WHERE id = ?"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from dispatcher.jobs import Job
+from dispatcher.jobs import Job, JobState
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +59,14 @@ class Waiters:
             self._forget(job_id, waiter)
         return await self._read(job_id)
 
+    def is_awaited(self, job_id: str) -> bool:
+        """Say whether anybody waits for a job."""
+        return job_id in self._waiters
+
+    def awaited(self) -> list[str]:
+        """Return the ids of all jobs that somebody waits for."""
+        return list(self._waiters)
+
     def wake(self, job: Job) -> None:
         """Wake whoever waits for a job to be as it is now."""
         for waiter in self._waiters.get(job.id, ()):
@@ -78,3 +86,25 @@ class Waiters:
         waiters.remove(waiter)
         if not waiters:
             del self._waiters[job_id]
+
+
+class WaitedFor:
+    """What every store says to those who wait for a job of it."""
+
+    _waiters: Waiters
+
+    async def wait(self, job_id: str, *, timeout_s: float) -> Job:
+        """Return a job as soon as it has ended, or as it is after the time-out."""
+        return await self._waiters.wait(
+            job_id, until=lambda job: job.state.is_terminal, timeout_s=timeout_s
+        )
+
+    async def changed(self, job_id: str, *, since: JobState, timeout_s: float) -> Job:
+        """Return a job as soon as its state is another, or as it is after the time-out."""
+        return await self._waiters.wait(
+            job_id, until=lambda job: job.state is not since, timeout_s=timeout_s
+        )
+
+    def stop_waiting(self) -> None:
+        """Let everybody who waits have the job as it is; nobody waits from now on."""
+        self._waiters.close()

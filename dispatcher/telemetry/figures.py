@@ -82,6 +82,8 @@ class Figures:
         now = time.monotonic()
         self.ended[job.state] += 1
         self._jobs_by_outcome[job.state].inc()
+        if job.error is not None:
+            self._metrics.count_failure(job.error.code)
         if job.state in (JobState.CANCELLED, JobState.EXPIRED):
             return  # nobody has waited for its end
         self._ended_rate.add(now)
@@ -95,8 +97,12 @@ class Figures:
         self._processing_s += job.processing_time_s or 0.0
         self._queued_s += job.queue_time_s or 0.0
         self._metrics.queue_wait.observe(job.queue_time_s or 0.0)
-        if not job.coalesced:
-            self._metrics.processed.inc()
+        if job.coalesced:
+            return
+        self._metrics.processed.inc()
+        for run in job.stages:
+            if not run.from_cache:
+                self._metrics.observe_stage(run.type, duration_s=run.duration_s)
 
     def note_turned_away(self, lane: str, *, jobs: int) -> None:
         """Note jobs of a lane that were refused because too much waits."""

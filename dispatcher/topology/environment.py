@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dispatcher.topology.configmap import StepRecord, assignment_of
+from step_app.contract.export import SERVICE_NAME, STEP_SERVICE, TRACES_ENDPOINT
 from step_app.contract.step_types import OPERATIONS
 
 
@@ -19,6 +20,8 @@ class LocalLimits:
     records_dir: Path
     """Where a replica reads which other steps are active."""
     max_batch_size: int
+    traces_url: str | None = None
+    """Where a replica sends its spans; None when nowhere."""
     command: Sequence[str] = (sys.executable, "-m", "step_app")
     """What a replica executes."""
 
@@ -35,7 +38,13 @@ def environment_of(record: StepRecord, limits: LocalLimits) -> Mapping[str, str]
         "MODEL_CACHE_DIR": str(limits.model_cache_dir),
         "RECORDS_DIR": str(limits.records_dir),
         "EXIT_WITH_PARENT": "1",
+        **tracing_environment(limits.traces_url),
     }
+
+
+def tracing_environment(url: str | None) -> Mapping[str, str]:
+    """Return what a replica is told of tracing: where to, and that it is no dispatcher."""
+    return {} if url is None else {TRACES_ENDPOINT: url, SERVICE_NAME: STEP_SERVICE}
 
 
 def _batch_size(record: StepRecord, limits: LocalLimits) -> int:

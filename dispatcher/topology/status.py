@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from dispatcher.topology.configmap import StepRecord
+
 
 class TopologyState(StrEnum):
     """How a step or a pipeline is."""
@@ -114,6 +116,44 @@ def step_state(counts: ReplicaCounts, *, is_refused: bool, is_troubled: bool) ->
     return TopologyState.READY if counts.ready >= counts.desired else TopologyState.STARTING
 
 
+def step_status(
+    record: StepRecord,
+    counts: ReplicaCounts,
+    *,
+    endpoints: Sequence[str],
+    is_refused: bool = False,
+    trouble: str | None = None,
+) -> StepStatus:
+    """Return how the step of a record is.
+
+    Args:
+        record: says what is wanted.
+        counts: of its replicas.
+        endpoints: URLs of those that run.
+        is_refused: whether a replica said that it can never start.
+        trouble: why not all is well; None when it is.
+    """
+    own = record.own_step
+    return StepStatus(
+        step_id=record.key.step_id,
+        type=record.type,
+        params=record.params,
+        next_step=_text(own.get("next_step")),
+        preferred_next=_text(own.get("preferred_next")),
+        replicas=counts,
+        state=step_state(counts, is_refused=is_refused, is_troubled=trouble is not None),
+        reason=trouble,
+        endpoints=endpoints,
+        gpu=record.gpu,
+        volumes=record.volumes,
+        resources=record.resources,
+    )
+
+
 def pipeline_state(steps: Iterable[TopologyState]) -> TopologyState:
     """Return how a pipeline is: like the worst of its steps."""
     return min(steps, key=_BY_GRAVITY.index)
+
+
+def _text(step_id: object) -> str | None:
+    return None if step_id is None else str(step_id)

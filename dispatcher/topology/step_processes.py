@@ -13,7 +13,7 @@ from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.environment import LocalLimits, environment_of
 from dispatcher.topology.process import ReplicaProcess
 from dispatcher.topology.records import RecordDirectory
-from dispatcher.topology.status import ReplicaCounts, StepStatus, step_state
+from dispatcher.topology.status import ReplicaCounts, StepStatus, step_status
 
 _log = logging.getLogger(__name__)
 _NOTICE_S: Final = 0.5
@@ -160,20 +160,12 @@ class StepProcesses:
         )
         failure = self._failure()
         troubles = [process.trouble for process in self._processes if process.trouble]
-        own = self.record.own_step
-        return StepStatus(
-            step_id=self.record.key.step_id,
-            type=self.record.type,
-            params=self.record.params,
-            next_step=_text(own.get("next_step")),
-            preferred_next=_text(own.get("preferred_next")),
-            replicas=counts,
-            state=step_state(counts, is_refused=failure is not None, is_troubled=bool(troubles)),
-            reason=str(failure) if failure is not None else next(iter(troubles), None),
+        return step_status(
+            self.record,
+            counts,
             endpoints=self.record.endpoints,
-            gpu=self.record.gpu,
-            volumes=self.record.volumes,
-            resources=self.record.resources,
+            is_refused=failure is not None,
+            trouble=str(failure) if failure is not None else next(iter(troubles), None),
         )
 
     def _add(self) -> None:
@@ -254,7 +246,3 @@ async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
 async def _end_later(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.sleep(_NOTICE_S)
     await _end(tasks)
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

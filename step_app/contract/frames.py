@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from step_app.contract.tiles import Tile
+from step_app.contract.trace_context import TRACEPARENT, TRACESTATE, TraceContext, read_trace
 
 BATCH_MEDIA_TYPE: Final = "application/vnd.conveyor.batch"
 JSON_MEDIA_TYPE: Final = "application/json"
@@ -50,6 +51,8 @@ class BatchItem:
     chains that begin the same way; empty when nothing of it may be shared."""
     as_is: bool = False
     """Whether the picture is only to be encoded anew, and no step to be run."""
+    trace: TraceContext | None = None
+    """What caused it; None when that is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ def encode_batch(items: Sequence[BatchItem]) -> list[bytes]:
             "tile": None if i.tile is None else [i.tile.index, i.tile.count],
             "lineage": i.lineage,
             "as_is": i.as_is,
+            # Whoever does not know these passes over them.
+            **({} if i.trace is None else i.trace.headers()),
         }
         for i in items
     ]
@@ -110,6 +115,7 @@ def decode_batch(frame: bytes) -> list[BatchItem]:
                 # Not str(): images whose lineage is null would all have the name "None".
                 lineage="" + entry["lineage"],
                 as_is=bool(entry["as_is"]),
+                trace=read_trace(entry.get(TRACEPARENT), entry.get(TRACESTATE)),
             )
             for entry, payload in zip(header["items"], payloads, strict=True)
         ]

@@ -31,6 +31,8 @@ class StepRequest:
     chains that begin the same way; empty when nothing of it may be shared."""
     as_is: bool = False
     """Whether the picture is only to be encoded anew, and no step to be run."""
+    trace_id: str = ""
+    """Of the trace that the image belongs to, for the log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from step_app.contract.frames import (
     encode_reply,
 )
 from step_app.contract.pictures import PictureReply
+from tests.ports import free_port
 
 Script = Callable[["Request"], Awaitable[web.StreamResponse]]
 
@@ -257,6 +258,4 @@ def silence() -> Iterator[str]:
 
 def closed_url() -> str:
     """The address of a port where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"

@@ -22,7 +22,14 @@ DEFAULTS: dict[str, Any] = {
     "models_dir": None,
     "max_local_replicas": 128,
     "queue": "sqlite",
+    "role": "all",
+    "rabbitmq_url": None,
+    "redis_url": None,
+    "blob_url": None,
+    "prefetch_count": 0,
+    "share_tiles": True,
     "topology": "local",
+    "records_dir": None,
     "kubeconfig": None,
     "pipeline_namespace": "conveyor-steps",
     "step_image": "conveyor-step:0.1.0",
@@ -52,6 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "max_batch_size": 8,
     "result_retention_s": 3600.0,
     "result_retention_count": 10_000,
+    "otlp_endpoint": None,
     "drain_timeout_s": 30.0,
 }
 
@@ -59,7 +67,7 @@ DEFAULTS: dict[str, Any] = {
 @pytest.fixture(autouse=True)
 def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.upper().startswith("DISPATCHER_"):
+        if name.upper().startswith(("DISPATCHER_", "PREFETCH_COUNT")):
             monkeypatch.delenv(name)
 
 
@@ -104,6 +112,52 @@ def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("DISPATCHER_REPLICAS", "3")
     settings = load_settings(["--port", "9001"])
     assert (settings.port, settings.replicas) == (9001, 3)
+
+
+URLS = (
+    "--rabbitmq-url=amqp://u:secret-1@h",
+    "--redis-url=redis://:secret-2@h",
+    "--blob-url=s3://b?access_key=secret-3",
+)
+
+
+def test_a_shared_queue_is_told_by_three_urls() -> None:
+    settings = load_settings(["--queue", "rabbitmq", *URLS, "--role", "worker"])
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value() == "redis://:secret-2@h"
+    assert "secret-" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (["--queue", "rabbitmq", *URLS[:2]], "--queue rabbitmq needs --blob-url"),
+        (["--queue", "rabbitmq", *URLS[2:]], "needs --rabbitmq-url, --redis-url"),
+        (["--role", "worker"], "--role worker needs a queue that is shared"),
+        (["--role", "api", "--queue", "memory"], "--role api needs a queue that is shared"),
+        (["--role", "api", "--queue", "rabbitmq", *URLS], "--role api runs no replicas"),
+        (["--topology", "files"], "--topology files and --records-dir go together"),
+        (["--records-dir", "here"], "--topology files and --records-dir go together"),
+    ],
+)
+def test_what_makes_no_sense_together_is_refused_without_its_secrets(
+    flags: list[str], complaint: str
+) -> None:
+    with pytest.raises(StartupError, match=complaint) as refused:
+        load_settings(flags)
+    assert "secret-" not in str(refused.value)
+
+
+def test_the_prefetch_count_goes_by_its_usual_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFETCH_COUNT", "3")
+    assert load_settings([]).prefetch_count == 3
+    assert load_settings(["--prefetch-count", "5"]).prefetch_count == 5
+    monkeypatch.setenv("DISPATCHER_PREFETCH_COUNT", "4")
+    assert load_settings([]).prefetch_count == 4
+    monkeypatch.delenv("DISPATCHER_PREFETCH_COUNT")
+    monkeypatch.setenv("PREFETCH_COUNT", "many")
+    with pytest.raises(StartupError, match="--prefetch-count"):
+        load_settings([])
 
 
 def test_settings_cannot_be_changed_later() -> None:

@@ -8,17 +8,23 @@ import pytest
 
 from dispatcher.errors import StartupError
 from dispatcher.pools.client import ReplicaClient
+from dispatcher.pools.directory import PoolDirectory
+from dispatcher.pools.health import HealthPolicy
 from dispatcher.settings import load_settings
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.topology.base import Topology
+from dispatcher.topology.files import FileLauncher
 from dispatcher.topology.kubernetes.discovery import KubernetesDiscovery
 from dispatcher.topology.kubernetes.launcher import KubernetesLauncher
 from dispatcher.topology.local import LocalLauncher
+from dispatcher.topology.records import RecordDirectory
 from dispatcher.wiring_topology import build_topology
 
 
 def topology_of(*flags: str) -> Topology:
-    return build_topology(load_settings(flags), client=ReplicaClient(), metrics=Metrics())
+    client = ReplicaClient()
+    pools = PoolDirectory(client=client, policy=HealthPolicy())
+    return build_topology(load_settings(flags), client=client, pools=pools, metrics=Metrics())
 
 
 def test_on_one_machine_the_default_pipeline_is_waited_for(tmp_path: Path) -> None:
@@ -26,6 +32,13 @@ def test_on_one_machine_the_default_pipeline_is_waited_for(tmp_path: Path) -> No
     assert isinstance(topology.launcher, LocalLauncher)
     assert topology.awaited_replicas == 3
     assert topology.cluster is None
+
+
+def test_files_say_which_replicas_others_run(tmp_path: Path) -> None:
+    topology = topology_of("--topology", "files", "--records-dir", str(tmp_path))
+    assert isinstance(topology.launcher, FileLauncher)
+    assert isinstance(topology.discovery, RecordDirectory)
+    assert (topology.awaited_replicas, topology.may_be_scaled) == (0, False)
 
 
 def test_in_a_cluster_pipelines_come_and_go() -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 ACCEPTED = (200, 202)
+_AWAY = frozenset({"queue_unavailable", "results_unavailable", "storage_unavailable"})
+"""Codes of refusals that a server was asked for: what was begun may not have been undone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,10 @@ class Try:
     job_id: str | None = None
     was_refused: bool = False
     """Whether there was no connection at all: then nothing was sent."""
+    code: str = ""
+    """Of the refusal, if it was one."""
+    retry_after_s: float = 0.0
+    """After how many seconds to come back, when that was said."""
     failure: str = ""
     """What broke when there was no answer."""
 
@@ -81,6 +87,13 @@ class ClientLog:
     def unclear(self) -> int:
         """Return how many tries were sent, in part at least, and never answered."""
         return sum(one.status is None and not one.was_refused for one in self.tries)
+
+    def half_refused(self) -> int:
+        """Return how many tries were refused because a server was away or too slow.
+
+        Their jobs may be done all the same: several servers cannot undo what they do not hear of.
+        """
+        return sum(one.status == 503 and one.code in _AWAY for one in self.tries)
 
     def has_accepted_after(self, moment: float) -> bool:
         """Say whether a job has been accepted after a moment, Unix seconds."""

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from dispatcher.pipelines.model import StepKey
 from dispatcher.topology.configmap import StepRecord
 from dispatcher.topology.records import RecordDirectory
 from tests.durability.fake_step import REVISION
+from tests.ports import free_port
 
 PROJECT = Path(__file__).resolve().parents[2]
 BARE = ("--replicas", "0", "--operation-replicas", "0", "--result-retention-count", "1000000")
@@ -80,6 +80,16 @@ class DispatcherProcess:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def pause(self) -> None:
+        """Let it stand still: its connections stay, and nobody answers on them."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self) -> int:
         """End it politely; return its exit status."""
@@ -157,14 +167,6 @@ class FakeReplica:
             return httpx.get(f"{self.url}/livez", timeout=1).status_code == 200
         except httpx.HTTPError:
             return False
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def declare(data_dir: Path, replicas: Sequence[FakeReplica]) -> None:

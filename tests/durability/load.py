@@ -10,7 +10,7 @@ import itertools
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +22,9 @@ from tests.durability.client_log import ACCEPTED, ClientLog, Order, Sight, Try
 from tests.durability.oracle import noise
 
 PAUSE_S = 0.4
-"""Between two tries of one client."""
+"""Between two tries of one client that was not told when to come back."""
+_PATIENCE_S = 2.0
+"""Longer than this nobody waits, whatever the service asks for."""
 _POLL_S = 10
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _POLLERS = 64
@@ -73,15 +75,21 @@ def orders(plan: LoadPlan) -> Iterator[Order]:
 class Clients:
     """Sends orders and keeps the log; to be used as a context manager."""
 
-    def __init__(self, url: str, log: ClientLog) -> None:
+    def __init__(self, url: str | Sequence[str], log: ClientLog) -> None:
+        """Send to a service.
+
+        Args:
+            url: of its dispatcher, or of several that take turns.
+            log: takes note of everything.
+        """
         self.log = log
-        self.url = url
+        self._urls = itertools.cycle([url] if isinstance(url, str) else url)
         self._session: aiohttp.ClientSession | None = None
         self._polling = asyncio.Semaphore(_POLLERS)
 
     async def __aenter__(self) -> "Clients":
         connector = aiohttp.TCPConnector(limit=0)
-        self._session = aiohttp.ClientSession(self.url, timeout=_TIMEOUT, connector=connector)
+        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -111,14 +119,15 @@ class Clients:
             self.log.tries.append(one)
             if one.status is not None and one.status != 503:
                 return one.job_id
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(min(one.retry_after_s or PAUSE_S, _PATIENCE_S))
 
     async def look(self, job_id: str, *, wait_s: int = 0, until_ended: bool = True) -> Sight:
         """Poll a job, as long as the service is not there or the job has not ended."""
         while True:
             async with self._polling:
                 sight = await self._get(job_id, wait_s=wait_s)
-            if sight is not None and (sight.status != 202 or not until_ended):
+            is_told = sight is not None and sight.status != 503  # what is away may come back
+            if sight is not None and is_told and (sight.status != 202 or not until_ended):
                 self.log.sights.append(sight)
                 return sight
             await asyncio.sleep(PAUSE_S)
@@ -141,16 +150,25 @@ class Clients:
     async def _post(self, order: Order) -> Try:
         sent_at = time.time()
         try:
-            status, document = await self._ask_post(order)
+            status, document, retry_after_s = await self._ask_post(order)
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as exc:
             was_refused = isinstance(exc, aiohttp.ClientConnectorError)
             return Try(
                 order, sent_at, time.time(), None, was_refused=was_refused, failure=repr(exc)
             )
         job_id = document.get("request_id") if status in ACCEPTED else None
-        return Try(order, sent_at, time.time(), status, job_id)
+        return Try(
+            order,
+            sent_at,
+            time.time(),
+            status,
+            job_id=job_id,
+            code=document.get("code", ""),
+            retry_after_s=retry_after_s,
+        )
 
-    async def _ask_post(self, order: Order) -> tuple[int, dict[str, Any]]:
+    async def _ask_post(self, order: Order) -> tuple[int, dict[str, Any], float]:
+        """Return status, document, and after how many seconds to come back, if that was said."""
         assert self._session is not None
         query = {"pipeline": order.pipeline, "params": json.dumps({"0": dict(order.params)})}
         if order.webhook_url is not None:
@@ -160,15 +178,16 @@ class Clients:
             headers["Idempotency-Key"] = order.key
         image = _image(order.image_seed, order.size_bytes)
         async with self._session.post(
-            "/predict_async", params=query, data=image, headers=headers
+            f"{next(self._urls)}/predict_async", params=query, data=image, headers=headers
         ) as response:
-            return response.status, await response.json(content_type=None)
+            document = await response.json(content_type=None)
+            return response.status, document, float(response.headers.get("Retry-After", 0))
 
     async def _get(self, job_id: str, *, wait_s: int) -> Sight | None:
         assert self._session is not None
         try:
             async with self._session.get(
-                f"/result/{job_id}", params={"wait": str(wait_s)}
+                f"{next(self._urls)}/result/{job_id}", params={"wait": str(wait_s)}
             ) as response:
                 document = await response.json(content_type=None)
                 picture = None
@@ -183,7 +202,7 @@ class Clients:
 
     async def _fetch(self, path: str) -> str:
         assert self._session is not None
-        async with self._session.get(path) as response:
+        async with self._session.get(f"{next(self._urls)}{path}") as response:
             body = await response.read()
             return hashlib.sha256(body).hexdigest() if response.status == 200 else "none"
 

@@ -93,8 +93,16 @@ def promises(events: Sequence[Event]) -> list[str]:
     return [event.name for event in events if event.kind == "mark"]
 
 
-def after_power_loss(events: Sequence[Event], dice: random.Random) -> dict[str, bytes]:
-    """Return the files, by name, as they may be when the power fails after these events."""
+def after_power_loss(
+    events: Sequence[Event], dice: random.Random, *, likely: float | None = None
+) -> dict[str, bytes]:
+    """Return the files, by name, as they may be when the power fails after these events.
+
+    Args:
+        events: what was written and synced until then.
+        dice: decides what becomes of what was not synced.
+        likely: how likely each part of that is there; any of several unless told.
+    """
     files: dict[str, _File] = {}
     for event in events:
         if event.kind == "sync_directory":
@@ -104,7 +112,8 @@ def after_power_loss(events: Sequence[Event], dice: random.Random) -> dict[str, 
             files.pop(event.name, None)
         elif event.kind != "mark":
             _take(files.setdefault(event.name, _File()), event)
-    likely = dice.choice((0.0, 0.5, 0.9, 1.0))
+    if likely is None:
+        likely = dice.choice((0.0, 0.5, 0.9, 1.0))
     left: dict[str, bytes] = {}
     for name, file in files.items():
         # SQLite syncs the folder of what it makes; a pack is there for sure after ours was synced.

@@ -107,3 +107,12 @@ def test_a_run_that_no_post_accounts_for_is_found() -> None:
 
 def test_an_internal_error_is_found() -> None:
     assert findings([accepted(), accepted(status=500)], [sight()])
+
+
+def test_a_job_that_was_half_refused_may_run_where_that_is_said() -> None:
+    refused = Try(replace(ORDER, key=None), 1.0, 2.0, 503, code="storage_unavailable")
+    full = replace(refused, code="overloaded")
+    runs = [Execution("start", "x", 1.5)]
+    assert check(ClientLog([refused], []), runs, may_half_refuse=True).is_good
+    assert not check(ClientLog([refused], []), runs).is_good
+    assert not check(ClientLog([full], []), runs, may_half_refuse=True).is_good

@@ -7,10 +7,10 @@ from typing import Final, get_args
 import pytest
 
 from dispatcher.crash_points import CrashPoint
+from tests.conftest import Tell
 from tests.dispatcher.waiting import until
 from tests.durability.checker import check, read_executions
 from tests.durability.client_log import ClientLog
-from tests.durability.conftest import Tell
 from tests.durability.dispatcher_process import POOLS, DispatcherProcess, stage
 from tests.durability.load import Clients, LoadPlan, under_load
 from tests.durability.receiver import Receiver, receiving

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from dispatcher.storage.writer import DATABASE_NAME
-from tests.durability.conftest import Tell
+from tests.conftest import Tell
 from tests.durability.dispatcher_process import POOLS, DispatcherProcess, stage
 from tests.durability.oracle import answer_of, noise
 from tests.end_to_end.service import wait_until

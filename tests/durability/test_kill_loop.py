@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Tell
 from tests.durability.checker import check, read_executions
 from tests.durability.client_log import ClientLog
-from tests.durability.conftest import Tell
 from tests.durability.dispatcher_process import POOLS, stage
 from tests.durability.kills import kill_under_load
 from tests.durability.load import Clients, LoadPlan

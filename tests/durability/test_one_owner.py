@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.durability.dispatcher_process import DispatcherProcess, free_port, stage
+from tests.durability.dispatcher_process import DispatcherProcess, stage
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize("queue", ["memory", "sqlite"])

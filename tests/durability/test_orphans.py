@@ -4,9 +4,9 @@ from pathlib import Path
 
 import httpx
 
+from tests.conftest import Tell
 from tests.durability.checker import read_executions
 from tests.durability.client_log import ClientLog, Order
-from tests.durability.conftest import Tell
 from tests.durability.dispatcher_process import POOLS, stage
 from tests.durability.load import Clients
 from tests.durability.oracle import noise

@@ -2,9 +2,9 @@ import asyncio
 import time
 from pathlib import Path
 
+from tests.conftest import Tell
 from tests.durability.checker import check, read_executions
 from tests.durability.client_log import ClientLog
-from tests.durability.conftest import Tell
 from tests.durability.dispatcher_process import POOLS, DispatcherProcess, stage
 from tests.durability.load import Clients, LoadPlan, under_load
 

@@ -1,5 +1,3 @@
-import os
-import signal
 from pathlib import Path
 
 import httpx
@@ -19,7 +17,6 @@ def test_a_slow_job_runs_once_also_when_the_dispatcher_sleeps_meanwhile(
     with stage(tmp_path, "--queue", "sqlite", replicas=2, options=OPTIONS) as (dispatcher, fakes):
         dispatcher.start()
         dispatcher.wait_ready(pools=POOLS)
-        assert dispatcher.process is not None
         with httpx.Client(base_url=dispatcher.url, timeout=30) as client:
             ticket = client.post(
                 "/predict_async",
@@ -29,11 +26,11 @@ def test_a_slow_job_runs_once_also_when_the_dispatcher_sleeps_meanwhile(
             ).json()
             logs = [fake.log for fake in fakes]
             wait_until(lambda: read_executions(*logs))
-            os.kill(dispatcher.process.pid, signal.SIGSTOP)
+            dispatcher.pause()
             try:
                 wait_until(lambda: read_executions(*logs)[-1].event == "end")
             finally:
-                os.kill(dispatcher.process.pid, signal.SIGCONT)
+                dispatcher.resume()
             first = client.get(ticket["status_url"], params={"wait": 20}).json()
             again = client.get(ticket["status_url"]).json()
         assert first["status"] == "completed"

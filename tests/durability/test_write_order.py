@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.storage.writer import DATABASE_NAME
+from tests.conftest import Tell
 from tests.durability.client_log import ClientLog, Order
-from tests.durability.conftest import Tell
 from tests.durability.dispatcher_process import stage
 from tests.durability.load import Clients
 from tests.durability.oracle import label

@@ -82,8 +82,8 @@ def quick(seed: int) -> bytes:
 
 @pytest.mark.parametrize("by", ["DELETE", "deadline"])
 def test_the_replica_of_a_job_that_has_ended_early_is_free_at_once(slow: Slow, by: str) -> None:
-    options, seed = ({}, 10) if by == "DELETE" else ({"deadline_s": 1.0}, 11)
-    url = slow.send(noise(seed), **options)
+    options, seed = ({}, 10) if by == "DELETE" else ({"deadline_s": 3.0}, 11)
+    url = slow.send(noise(seed, side=2400), **options)
     slow.until_processing(url)
     waiting = slow.send(quick(seed))
     assert slow.get(waiting, wait=0.3)["status"] == "processing", "the replica is busy"

@@ -28,7 +28,7 @@ def test_a_jpeg_with_thousands_of_scans_fails_at_once(client: httpx.Client) -> N
 
 
 async def test_without_any_replica_jobs_wait_and_go_on_when_one_is_back(data_dir: Path) -> None:
-    with running(data_dir, "--replicas", "1") as own:
+    with running(data_dir, "--replicas", "1", "--operation-replicas", "0") as own:
         async with httpx.AsyncClient(base_url=own.url, timeout=60) as client:
             own.replicas()[0].send_signal(signal.SIGKILL)
             responses = await asyncio.gather(

@@ -243,8 +243,11 @@ def test_an_image_in_work_ends_when_its_pipeline_is_deleted_by_hand(world: World
     job = in_work(world, "short", 70)
     world.cluster.remove("ConfigMap", f"{pipeline_id}-step-0")  # all the rest belongs to it
     wait_until(
-        lambda: world.predict(71, "short").status_code == 404, what="a 404", timeout_s=SEEN_S
+        lambda: world.client.get("/pipeline/short").status_code == 404,
+        what="a 404",
+        timeout_s=SEEN_S,
     )
+    assert world.predict(71, "short").status_code == 404
     assert ended(world, job)["status"] == "completed"
     wait_until(lambda: not world.of_pipeline(pipeline_id), what="nothing left", timeout_s=20)
 

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import signal
 import threading
 import time
@@ -29,19 +30,29 @@ async def hurt_under_load(own: Service, number: signal.Signals) -> tuple[Log, ps
     """Send a signal to one replica while clients are asking; go on until it was replaced."""
     victim = own.replicas()[0]
     before = set(own.replicas())
+    address = f"127.0.0.1:{victim.environ()['SERVICE_PORT']}"
     started = time.monotonic()
-    is_hurt = False
+    is_held = is_hurt = False
 
     def is_over() -> bool:
-        nonlocal is_hurt
+        nonlocal is_held, is_hurt
         elapsed_s = time.monotonic() - started
-        if elapsed_s > 1 and not is_hurt:
+        if elapsed_s > 1 and not is_held:
+            victim.send_signal(signal.SIGSTOP)  # so that it has something in work
+            is_held = True
+        if elapsed_s > 1.5 and not is_hurt and not _is_idle(own, address):
             victim.send_signal(number)
             is_hurt = True
         return is_hurt and elapsed_s > 4 and (_is_replaced(own, before) or elapsed_s > 40)
 
     log = await ask_until(own.url, is_over)
     return log, victim
+
+
+def _is_idle(own: Service, address: str) -> bool:
+    """Say whether a replica is thought to be well and has nothing to do."""
+    (found,) = (r for r in own.status()["replicas"] if r["url"] == f"http://{address}")
+    return bool(found["state"] == "ready" and found["ongoing"] == 0)
 
 
 def _is_replaced(own: Service, before: set[psutil.Process]) -> bool:
@@ -56,6 +67,7 @@ async def test_kill_9_of_a_replica_under_load_costs_no_client_an_error(own: Serv
     assert {document["result"]["predictions"][0] for document in log.documents} == {"koala"}
     assert max(document["attempts"] for document in log.documents) <= 3
     assert any(document["attempts"] > 1 for document in log.documents)
+    assert re.search(r"^dispatcher_retries_total\{.*\} [1-9]", _metrics(own), re.MULTILINE)
     assert is_gone([victim])
     await asyncio.to_thread(
         wait_until, lambda: _ready(own) == 2, what="two ready replicas", timeout_s=30
@@ -69,6 +81,10 @@ async def test_a_replica_that_hangs_is_left_and_replaced(own: Service) -> None:
     await asyncio.to_thread(
         wait_until, lambda: _ready(own) == 2, what="two ready replicas", timeout_s=30
     )
+
+
+def _metrics(own: Service) -> str:
+    return httpx.get(f"{own.url}/metrics").raise_for_status().text
 
 
 def _ready(own: Service) -> int:

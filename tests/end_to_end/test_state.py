@@ -31,7 +31,8 @@ def test_status_has_every_key_of_the_contract(service: Service, client: httpx.Cl
     assert status["pipelines"] == ["default", "operations"]
     for replica in status["replicas"]:
         assert set(replica) == {
-            "url", "step", "state", "ongoing", "served", "errors", "ewma_latency",
+            "url", "step", "state", "ongoing", "served", "errors", "max_batch_size",
+            "ewma_latency",
         }  # fmt: skip
         assert replica["state"] == "ready" or replica["step"] == "operations/0"
 
@@ -78,6 +79,7 @@ def test_openapi_names_every_call(client: httpx.Client) -> None:
         "/result/{request_id}/image", "/result/{request_id}/image/{piece}", "/static/{batch_id}",
         "/static/{batch_id}/",
         "/static/{batch_id}/{folder}/{name}", "/batch/{batch_id}/zip",
+        "/queue", "/queue/purge", "/queue/requeue", "/", "/page/{name}",
     }  # fmt: skip
 
 

@@ -33,7 +33,11 @@ class Image:
     """What the code, or a package, imports by a name in a string."""
 
 
-DISPATCHER = Image("dispatcher", code=("dispatcher", "step_app/contract"))
+DISPATCHER = Image(
+    "dispatcher",
+    code=("dispatcher", "step_app/contract"),
+    named_by_string=frozenset({"hiredis"}),  # by redis, when it is there
+)
 STEP = Image(
     "step_app",
     code=("step_app",),

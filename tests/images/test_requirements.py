@@ -21,11 +21,13 @@ _BUILD_TOOLS = {"setuptools"}
 """Needed by torch; pip leaves it out of what it freezes."""
 
 FLOORS = {
+    "aio-pika": "9.4.2",  # a deadlock (its issue 622)
     "apsw": "3.51.3",  # SQLite's WAL-reset bug; the version is that of the SQLite inside
     "h11": "0.16.0",  # CVE-2025-43859
     "opencv-python-headless": "4.12",  # CVE-2025-53644
     "pillow": "12.3.0",  # CVE-2026-40192, CVE-2026-55380
     "python-multipart": "0.0.31",  # CVE-2024-24762 to CVE-2026-53540
+    "redis": "4.5.5",  # CVE-2023-28859: an answer for another caller
     "starlette": "1.3.1",  # CVE-2023-29159 to CVE-2026-48818
     "torch": "2.6.0",  # CVE-2025-32434: code runs in spite of weights_only
 }

@@ -1,5 +1,6 @@
 """Reads the rendered manifests: objects, the pods that they make, and what selects them."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,13 +12,16 @@ from tests.k8s.rendering import KUSTOMIZATIONS
 
 Document = Mapping[str, Any]
 
+_REFERENCE: Final = re.compile(r"\$\((\w+)\)")
 DISPATCHER_NAMESPACE: Final = "conveyor"
 STEPS_NAMESPACE: Final = "conveyor-steps"
 
 NAMES: Final[Sequence[str]] = sorted(path.stem for path in KUSTOMIZATIONS)
 """Of all files that are rendered; ``everything`` is there for tests alone."""
-WHOLE: Final[Sequence[str]] = ("base", "cluster", "everything", "minikube")
+WHOLE: Final[Sequence[str]] = ("base", "cluster", "everything", "minikube", "shared")
 """Those that can stand alone in a cluster."""
+SHARED: Final[Sequence[str]] = ("cluster", "shared")
+"""Those of several dispatchers; in the others there is one, with SQLite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Pod:
     spec: Document
     replicas: int
     strategy: str
+    is_endless: bool
+    """Whether it runs until somebody ends it."""
 
     @property
     def container(self) -> Document:
@@ -45,9 +51,29 @@ class Pod:
         return self.namespace == STEPS_NAMESPACE
 
     @property
+    def is_dispatcher(self) -> bool:
+        """Say whether it is one of the dispatchers."""
+        return self.labels.get("app.kubernetes.io/component") == "dispatcher"
+
+    @property
+    def is_own(self) -> bool:
+        """Say whether a program of this project runs in it."""
+        return self.is_step or self.is_dispatcher
+
+    @property
     def environment(self) -> Mapping[str, str]:
-        """What the container is told in plain values."""
-        return {entry["name"]: entry["value"] for entry in self.container["env"]}
+        """What the container is told in plain values, as the kubelet expands them.
+
+        What comes from a Secret or from the pod itself is not in it, but stands for itself, in
+        square brackets, where another variable has it inside.
+        """
+        values: dict[str, str] = {}
+        plain = {}
+        for entry in self.container["env"]:
+            values[entry["name"]] = _expanded(entry.get("value", f"[{entry['name']}]"), values)
+            if "value" in entry:
+                plain[entry["name"]] = values[entry["name"]]
+        return plain
 
 
 @cache
@@ -74,8 +100,8 @@ def get(name: str, kind: str, called: str, namespace: str | None = None) -> Docu
 
 def pods(name: str) -> Iterator[Pod]:
     """Yield one pod of every workload."""
-    for workload in find(name, "Deployment"):
-        yield pod_of(workload)
+    for kind in ("Deployment", "StatefulSet", "Job"):
+        yield from map(pod_of, find(name, kind))
 
 
 def different_pods() -> Iterator[tuple[str, Pod]]:
@@ -89,21 +115,32 @@ def different_pods() -> Iterator[tuple[str, Pod]]:
 
 
 def pod_of(workload: Document) -> Pod:
-    """Return a pod as a Deployment would make it."""
+    """Return a pod as a Deployment, a StatefulSet or a Job would make it."""
     spec, metadata = workload["spec"], workload["metadata"]
+    claims = [
+        {"name": claim["metadata"]["name"], "persistentVolumeClaim": claim["metadata"]}
+        for claim in spec.get("volumeClaimTemplates", ())
+    ]
+    pod_spec = spec["template"]["spec"]
     return Pod(
         owner=f"{workload['kind']}/{metadata['name']}",
         namespace=metadata["namespace"],
         labels=spec["template"]["metadata"]["labels"],
-        spec=spec["template"]["spec"],
+        spec={**pod_spec, "volumes": [*pod_spec["volumes"], *claims]},
         replicas=spec.get("replicas", 1),
         strategy=spec.get("strategy", {}).get("type", "RollingUpdate"),
+        is_endless=workload["kind"] != "Job",
     )
 
 
 def dispatcher_pod(name: str) -> Pod:
-    """Return the dispatcher's pod."""
+    """Return the pod of the dispatcher that clients reach."""
     return pod_of(get(name, "Deployment", "dispatcher"))
+
+
+def worker_pod(name: str) -> Pod:
+    """Return the pod of a dispatcher that only works."""
+    return pod_of(get(name, "Deployment", "dispatcher-worker"))
 
 
 def selects(selector: Document | None, labels: Mapping[str, str]) -> bool:
@@ -116,6 +153,11 @@ def selects(selector: Document | None, labels: Mapping[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in wanted) and all(
         _fits(rule, labels) for rule in selector.get("matchExpressions", ())
     )
+
+
+def _expanded(value: str, known: Mapping[str, str]) -> str:
+    """Return a value with ``$(NAME)`` replaced; one that is not known yet stays as it is."""
+    return _REFERENCE.sub(lambda found: known.get(found[1], found[0]), value)
 
 
 def _fits(rule: Document, labels: Mapping[str, str]) -> bool:

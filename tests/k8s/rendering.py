@@ -25,6 +25,7 @@ KUSTOMIZATIONS: Final[Mapping[Path, Path]] = {
     _RENDERED / "minikube.yaml": MANIFESTS / "overlays" / "minikube",
     _RENDERED / "cluster.yaml": MANIFESTS / "overlays" / "cluster",
     _RENDERED / "everything.yaml": Path(__file__).parent / "everything",
+    _RENDERED / "shared.yaml": Path(__file__).parent / "shared",
 }
 """Which folder each file is made of."""
 

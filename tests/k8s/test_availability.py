@@ -7,23 +7,35 @@ import pytest
 from step_app.__main__ import _DRAIN_S as STEP_DRAIN_S
 from tests.k8s.manifests import (
     NAMES,
+    SHARED,
     WHOLE,
     Pod,
     different_pods,
     dispatcher_pod,
     find,
     get,
+    pod_of,
     pods,
     selects,
+    worker_pod,
 )
 
 _PODS: Final = [pytest.param(pod, id=name) for name, pod in different_pods()]
+_OWN: Final = [pytest.param(pod, id=name) for name, pod in different_pods() if pod.is_own]
+_SERVERS: Final = [
+    pytest.param(pod, id=name)
+    for name, pod in different_pods()
+    if pod.is_endless and not pod.is_own
+]
+_ALONE: Final = sorted({*WHOLE, "dispatcher"} - set(SHARED))
+"""Where one dispatcher has a database of its own."""
+_ACTIONS: Final = ("httpGet", "tcpSocket", "exec")
 _AUTOSCALED: Final = ("HorizontalPodAutoscaler", "ScaledObject")
 _LAST_ANSWERS_S: Final = 10
 """Polls of the last results, the end of connections, and what runs beside the server."""
 
 
-@pytest.mark.parametrize("pod", _PODS)
+@pytest.mark.parametrize("pod", _OWN)
 def test_k23_readiness_and_liveness_are_different_questions(pod: Pod) -> None:
     container = pod.container
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
@@ -34,7 +46,25 @@ def test_k23_readiness_and_liveness_are_different_questions(pod: Pod) -> None:
     assert [port["name"] for port in container["ports"]] == ["http"]
 
 
-@pytest.mark.parametrize("pod", _PODS)
+@pytest.mark.parametrize("pod", _SERVERS)
+def test_k23_a_server_that_is_not_ready_is_left_alone(pod: Pod) -> None:
+    container = pod.container
+    names = {port["name"] for port in container["ports"]}
+    for probe in ("readinessProbe", "livenessProbe", "startupProbe"):
+        ((_, action),) = ((k, v) for k, v in container[probe].items() if k in _ACTIONS)
+        assert action["port"] in names
+    readiness, liveness = container["readinessProbe"], container["livenessProbe"]
+    assert liveness["failureThreshold"] > readiness["failureThreshold"]
+
+
+def test_a_paused_minority_of_rabbitmq_is_not_killed() -> None:
+    container = pod_of(get("cluster", "StatefulSet", "rabbitmq")).container
+    # It closes the port of clients; the one between nodes stays.
+    assert container["readinessProbe"]["tcpSocket"] == {"port": "amqp"}
+    assert container["livenessProbe"]["tcpSocket"] == {"port": "nodes"}
+
+
+@pytest.mark.parametrize("pod", [*_OWN, *_SERVERS])
 def test_k23_no_probe_fails_because_of_work(pod: Pod) -> None:
     container = pod.container
     for name in ("readinessProbe", "livenessProbe", "startupProbe"):
@@ -44,7 +74,7 @@ def test_k23_no_probe_fails_because_of_work(pod: Pod) -> None:
     assert startup["failureThreshold"] * startup["periodSeconds"] >= 300
 
 
-@pytest.mark.parametrize("pod", _PODS)
+@pytest.mark.parametrize("pod", _OWN)
 def test_k24_a_pod_ends_after_its_address_is_known_to_be_gone_and_its_work_done(pod: Pod) -> None:
     pause_s = pod.container["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert pause_s >= 5
@@ -58,7 +88,7 @@ def test_k24_a_pod_ends_after_its_address_is_known_to_be_gone_and_its_work_done(
 @pytest.mark.parametrize("name", NAMES)
 def test_k25_each_deployment_has_one_budget_that_lets_nodes_drain(name: str) -> None:
     budgets = find(name, "PodDisruptionBudget")
-    for pod in pods(name):
+    for pod in (pod for pod in pods(name) if pod.is_endless):
         own = [
             budget["spec"]
             for budget in budgets
@@ -74,15 +104,15 @@ def test_k25_each_deployment_has_one_budget_that_lets_nodes_drain(name: str) -> 
 
 
 @pytest.mark.parametrize("pod", _PODS)
-def test_k26_replicas_of_a_step_are_spread_over_nodes(pod: Pod) -> None:
-    if pod.is_step:
+def test_k26_replicas_are_spread_over_nodes(pod: Pod) -> None:
+    if pod.is_step or pod.replicas > 1:
         (spread,) = pod.spec["topologySpreadConstraints"]
         assert spread["topologyKey"] == "kubernetes.io/hostname"
         assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
         assert selects(spread["labelSelector"], pod.labels)
 
 
-@pytest.mark.parametrize("name", [*WHOLE, "dispatcher"])
+@pytest.mark.parametrize("name", _ALONE)
 def test_k27_no_two_pods_ever_write_the_database(name: str) -> None:
     pod = dispatcher_pod(name)
     assert pod.replicas == 1
@@ -93,23 +123,61 @@ def test_k27_no_two_pods_ever_write_the_database(name: str) -> None:
     assert {"claimName": claim["metadata"]["name"]} in claims
 
 
+@pytest.mark.parametrize("name", SHARED)
+def test_several_dispatchers_keep_nothing_and_replace_each_other_one_by_one(name: str) -> None:
+    for pod in (dispatcher_pod(name), worker_pod(name)):
+        assert pod.strategy == "RollingUpdate"
+        assert not any("persistentVolumeClaim" in volume for volume in pod.spec["volumes"])
+        assert pod.environment["DISPATCHER_QUEUE"] == "rabbitmq"
+    assert not find(name, "PersistentVolumeClaim")
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_k28_rabbitmq_has_three_nodes_with_volumes_and_minio_four(name: str) -> None:
+    for server, nodes in (("rabbitmq", 3), ("minio", 4)):
+        workload = get(name, "StatefulSet", server)["spec"]
+        assert workload["replicas"] == nodes
+        assert workload["podManagementPolicy"] == "Parallel"
+        (claim,) = workload["volumeClaimTemplates"]
+        assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
+        headless = get(name, "Service", workload["serviceName"])["spec"]
+        assert headless["clusterIP"] == "None"
+        assert headless["publishNotReadyAddresses"] is True
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_k29_nothing_scales_the_dispatcher(name: str) -> None:
-    for scaler in (found for kind in _AUTOSCALED for found in find(name, kind)):
-        target = scaler["spec"]["scaleTargetRef"]
-        assert target["kind"] == "Deployment"
-        assert target["name"] == "default-step-0"
-        assert scaler["metadata"]["namespace"] == "conveyor-steps"
+def test_k29_nothing_scales_a_dispatcher_with_a_database(name: str) -> None:
+    for target in _autoscaled(name):
+        assert target.is_step or target.environment["DISPATCHER_QUEUE"] == "rabbitmq"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_deployment_has_two_autoscalers(name: str) -> None:
-    assert sum(len(find(name, kind)) for kind in _AUTOSCALED) <= 1
+    targets = [target.owner for target in _autoscaled(name)]
+    assert len(set(targets)) == len(targets)
 
 
-def test_where_an_autoscaler_rules_the_manifest_does_not_say_how_many() -> None:
-    assert "replicas" not in get("cluster", "Deployment", "default-step-0")["spec"]
-    assert "replicas" in get("cluster", "Deployment", "operations-step-0")["spec"]
+@pytest.mark.parametrize("name", SHARED)
+def test_where_an_autoscaler_rules_the_manifest_does_not_say_how_many(name: str) -> None:
+    ruled = {target.owner for target in _autoscaled(name)}
+    assert {"Deployment/default-step-0", "Deployment/dispatcher"} <= ruled
+    for workload in find(name, "Deployment"):
+        is_ruled = f"Deployment/{workload['metadata']['name']}" in ruled
+        assert ("replicas" not in workload["spec"]) is is_ruled
+
+
+def _autoscaled(name: str) -> list[Pod]:
+    """Return the pods whose number something in the cluster decides about, each as often."""
+    scalers = [found for kind in _AUTOSCALED for found in find(name, kind)]
+    targets = [
+        (one["spec"]["scaleTargetRef"], one["metadata"]["namespace"])
+        for one in scalers
+        if name != "hpa"  # there what is scaled is in another file
+    ]
+    assert all(target["kind"] == "Deployment" for target, _ in targets)
+    return [
+        pod_of(get(name, "Deployment", target["name"], namespace)) for target, namespace in targets
+    ]
 
 
 @pytest.mark.parametrize("pod", _PODS)
@@ -130,14 +198,14 @@ def test_every_service_finds_the_pods_it_is_for(name: str) -> None:
             and spec["selector"].items() <= pod.labels.items()
         ]
         assert len(found) == 1
-        (port,) = spec["ports"]
-        assert port["targetPort"] == found[0].container["ports"][0]["name"] == "http"
-        assert port["port"] == found[0].container["ports"][0]["containerPort"]
+        known = {port["name"]: port["containerPort"] for port in found[0].container["ports"]}
+        for port in spec["ports"]:
+            assert known[port["targetPort"]] == port["port"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_deployment_selects_its_own_pods_and_no_others(name: str) -> None:
-    for workload in find(name, "Deployment"):
+    for workload in (*find(name, "Deployment"), *find(name, "StatefulSet")):
         selector = workload["spec"]["selector"]
         assert selects(selector, workload["spec"]["template"]["metadata"]["labels"])
         others = [pod for pod in pods(name) if selects(selector, pod.labels)]

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 from kubernetes.utils import parse_quantity
 
-from tests.k8s.manifests import WHOLE, get, pods
+from tests.k8s.manifests import WHOLE, dispatcher_pod, get, pods
 
 _AMOUNTS: Final = ("cpu", "memory", "ephemeral-storage")
 _LARGEST_DEFAULT: Final[Mapping[str, str]] = {
@@ -52,8 +52,7 @@ def test_k15_the_steps_namespace_can_hold_no_secret_volume_or_load_balancer(name
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_node_ports_are_there_only_where_steps_may_be_called_directly(name: str) -> None:
-    (dispatcher,) = (pod for pod in pods(name) if not pod.is_step)
-    has_ports = dispatcher.environment["DISPATCHER_STEP_NODE_PORT"] == "true"
+    has_ports = dispatcher_pod(name).environment["DISPATCHER_STEP_NODE_PORT"] == "true"
     assert (int(_quota(name)["services.nodeports"]) > 0) is has_ports
 
 

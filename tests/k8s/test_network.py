@@ -5,11 +5,23 @@ from typing import Final
 
 import pytest
 
-from tests.k8s.manifests import NAMES, WHOLE, find
+from tests.k8s.manifests import (
+    NAMES,
+    SHARED,
+    WHOLE,
+    dispatcher_pod,
+    find,
+    get,
+    pod_of,
+    worker_pod,
+)
 from tests.k8s.traffic import End, is_allowed
 
 _DISPATCHER: Final = End(
-    "conveyor", {"app.kubernetes.io/name": "dispatcher"}, address="10.4.0.5", ports={"http": 8080}
+    "conveyor",
+    {"app.kubernetes.io/name": "dispatcher", "app.kubernetes.io/component": "dispatcher"},
+    address="10.4.0.5",
+    ports={"http": 8080},
 )
 _STEP: Final = End(
     "conveyor-steps",
@@ -23,6 +35,7 @@ _API_SERVER: Final = End(address="10.0.0.2")
 _INTERNET: Final = End(address="93.184.216.34")
 _METADATA: Final = End(address="169.254.169.254")
 _STRANGER: Final = End("default", {"app": "shop"}, address="10.4.0.9", ports={"redis": 6379})
+_SERVERS: Final = {"rabbitmq": 5672, "redis": 6379, "minio": 9000}
 _CLIENT: Final = End("shop", {}, {"conveyor/client": "true"}, address="10.4.0.10")
 
 
@@ -93,7 +106,7 @@ def test_k21_without_webhooks_the_dispatcher_does_not_reach_the_internet() -> No
     assert not is_allowed(_policies("base"), _DISPATCHER, _INTERNET, 443)
 
 
-@pytest.mark.parametrize("name", ["minikube", "cluster", "everything"])
+@pytest.mark.parametrize("name", ["minikube", "cluster", "everything", "shared"])
 def test_k21_webhooks_reach_the_internet_and_no_private_address(name: str) -> None:
     policies = _policies(name)
     for address in ("93.184.216.34", "2606:2800:220:1::1"):
@@ -108,6 +121,67 @@ def test_k21_webhooks_reach_the_internet_and_no_private_address(name: str) -> No
         assert not is_allowed(policies, _DISPATCHER, End(address=address), 9443), address
     assert not is_allowed(policies, _DISPATCHER, _METADATA, 80)
     assert not is_allowed(policies, _DISPATCHER, _STRANGER, 6379)
+
+
+@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize(("server", "port"), _SERVERS.items())
+def test_k19_only_dispatchers_reach_the_servers(name: str, server: str, port: int) -> None:
+    policies = _policies(name)
+    target = _server(name, server)
+    worker = End("conveyor", worker_pod(name).labels, address="10.4.0.12", ports={"http": 8080})
+    api = replace(worker, labels=dispatcher_pod(name).labels)
+    for dispatcher in (api, worker):
+        assert is_allowed(policies, dispatcher, target, port)
+        assert not is_allowed(policies, dispatcher, target, 22)
+    for stranger in (_STRANGER, _CLIENT, _STEP, _FIRST_STEP, _INTERNET):
+        assert not is_allowed(policies, stranger, target, port)
+    for other, other_port in ((_STEP, 5000), (_DNS, 53), (_API_SERVER, 6443), (_INTERNET, 443)):
+        assert is_allowed(policies, worker, other, other_port), other
+    in_same_namespace = End("conveyor", {"app": "shop"}, address="10.4.0.13")
+    assert not is_allowed(policies, in_same_namespace, target, port)
+    assert not is_allowed(policies, _CLIENT, worker, 8080)
+
+
+@pytest.mark.parametrize("name", SHARED)
+@pytest.mark.parametrize("server", _SERVERS)
+def test_k19_servers_reach_each_other_only_where_they_are_one(name: str, server: str) -> None:
+    policies, source = _policies(name), _server(name, server)
+    for target in (_API_SERVER, _INTERNET, _METADATA, _STRANGER, _STEP, _DISPATCHER):
+        for port in (80, 443, 5000, 6379, 6443, 8080):
+            assert not is_allowed(policies, source, target, port), (target, port)
+    for other, port in _SERVERS.items():
+        is_own = other == server == "minio"
+        assert is_allowed(policies, source, _server(name, other), port) is is_own
+    if server == "rabbitmq":
+        assert is_allowed(policies, source, source, 4369)
+        assert is_allowed(policies, source, source, 25672)
+    assert is_allowed(policies, source, _DNS, 53, "UDP") is (server != "redis")
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_k19_what_makes_the_bucket_reaches_the_object_store_alone(name: str) -> None:
+    policies = _policies(name)
+    labels = pod_of(get(name, "Job", "minio-bucket")).labels
+    job = End("conveyor", labels, address="10.4.0.14")
+    assert is_allowed(policies, job, _server(name, "minio"), 9000)
+    assert is_allowed(policies, job, _DNS, 53, "UDP")
+    assert not is_allowed(policies, job, _server(name, "redis"), 6379)
+    assert not is_allowed(policies, job, _API_SERVER, 443)
+
+
+def test_keda_may_ask_rabbitmq_for_numbers_where_it_is_used() -> None:
+    keda = End("keda", {"app": "keda-operator"})
+    for name, is_used in (("shared", True), ("cluster", False)):
+        policies, rabbitmq = _policies(name), _server(name, "rabbitmq")
+        assert is_allowed(policies, keda, rabbitmq, 15672) is is_used
+        assert not is_allowed(policies, keda, rabbitmq, 5672)
+        assert not is_allowed(policies, _DISPATCHER, rabbitmq, 15672)
+
+
+def _server(name: str, server: str) -> End:
+    pod = pod_of(get(name, "StatefulSet", server))
+    ports = {port["name"]: port["containerPort"] for port in pod.container["ports"]}
+    return End("conveyor", pod.labels, address="10.4.0.11", ports=ports)
 
 
 def test_prometheus_and_keda_are_let_in_where_they_are_used() -> None:

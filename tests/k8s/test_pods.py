@@ -6,9 +6,10 @@ from typing import Final
 import pytest
 from kubernetes.utils import parse_quantity
 
-from tests.k8s.manifests import NAMES, Pod, different_pods, find, pods
+from tests.k8s.manifests import NAMES, SHARED, Pod, different_pods, find, pods
 
 _PODS: Final = [pytest.param(pod, id=name) for name, pod in different_pods()]
+_OWN: Final = [pytest.param(pod, id=name) for name, pod in different_pods() if pod.is_own]
 _HOST_FIELDS: Final = ("hostNetwork", "hostPID", "hostIPC", "hostUsers", "hostAliases")
 
 
@@ -36,7 +37,7 @@ def test_k02_to_k05_a_pod_has_no_privileges(pod: Pod) -> None:
 def test_k06_a_pod_sees_nothing_of_its_host(pod: Pod) -> None:
     assert not any(field in pod.spec for field in _HOST_FIELDS)
     assert not any("hostPath" in volume for volume in pod.spec["volumes"])
-    assert not any("hostPort" in port for port in pod.container["ports"])
+    assert not any("hostPort" in port for port in pod.container.get("ports", ()))
     assert "initContainers" not in pod.spec
 
 
@@ -45,6 +46,7 @@ def test_k07_a_pod_writes_only_where_there_is_a_limit(pod: Pod) -> None:
     assert pod.container["securityContext"]["readOnlyRootFilesystem"] is True
     volumes = {volume["name"]: volume for volume in pod.spec["volumes"]}
     mounts = {mount["mountPath"]: mount for mount in pod.container["volumeMounts"]}
+    assert "/tmp" in mounts
     assert {mount["name"] for mount in mounts.values()} == set(volumes)
     for mount in mounts.values():
         volume = volumes[mount["name"]]
@@ -52,6 +54,12 @@ def test_k07_a_pod_writes_only_where_there_is_a_limit(pod: Pod) -> None:
             assert parse_quantity(volume["emptyDir"]["sizeLimit"]) > 0
         elif "persistentVolumeClaim" not in volume:
             assert mount["readOnly"] is True
+
+
+@pytest.mark.parametrize("pod", _OWN)
+def test_k07_uploads_fit_into_the_temporary_folder(pod: Pod) -> None:
+    volumes = {volume["name"]: volume for volume in pod.spec["volumes"]}
+    mounts = {mount["mountPath"]: mount for mount in pod.container["volumeMounts"]}
     # An upload of 20 MiB may wait in /tmp, and so may many at a time.
     tmp = volumes[mounts["/tmp"]["name"]]["emptyDir"]["sizeLimit"]
     assert parse_quantity(tmp) >= 20 * 2**20 * 8
@@ -79,10 +87,14 @@ def test_k08_the_empty_folders_fit_into_the_limit_of_the_disk(pod: Pod) -> None:
 def test_k09_images_never_move(name: str) -> None:
     for pod in pods(name):
         image = pod.container["image"]
+        own = r"conveyor-(dispatcher|step)"
         if name == "cluster":
-            assert re.fullmatch(r"\S+/conveyor-(dispatcher|step)@sha256:[0-9a-f]{64}", image)
+            called = rf"\S+/{own}" if pod.is_own else r"[a-z./]+"
+            assert re.fullmatch(rf"{called}@sha256:[0-9a-f]{{64}}", image)
+        elif pod.is_own:
+            assert re.fullmatch(rf"{own}:\d+\.\d+\.\d+", image)
         else:
-            assert re.fullmatch(r"conveyor-(dispatcher|step):\d+\.\d+\.\d+", image)
+            assert re.fullmatch(r"[a-z./]+:(RELEASE\.[-0-9TZ]+|\d+\.\d+\.\d+-[a-z]+)", image)
 
 
 @pytest.mark.parametrize("name", ["dispatcher", "deployment", "minikube"])
@@ -91,9 +103,9 @@ def test_k09_images_that_were_loaded_are_looked_for_in_no_registry(name: str) ->
 
 
 @pytest.mark.parametrize("pod", _PODS)
-def test_k10_only_the_dispatcher_has_a_token(pod: Pod) -> None:
-    assert pod.spec["automountServiceAccountToken"] is (not pod.is_step)
-    assert ("serviceAccountName" in pod.spec) is (not pod.is_step)
+def test_k10_only_dispatchers_have_a_token(pod: Pod) -> None:
+    assert pod.spec["automountServiceAccountToken"] is pod.is_dispatcher
+    assert ("serviceAccountName" in pod.spec) is pod.is_dispatcher
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -109,6 +121,47 @@ def test_no_service_of_the_namespace_becomes_a_setting(pod: Pod) -> None:
 
 
 @pytest.mark.parametrize("pod", _PODS)
-def test_the_environment_holds_no_secret(pod: Pod) -> None:
-    assert all(set(entry) == {"name", "value"} for entry in pod.container["env"])
+def test_the_environment_holds_no_secret_itself(pod: Pod) -> None:
     assert "envFrom" not in pod.container
+    for entry in pod.container["env"]:
+        if "valueFrom" not in entry:
+            assert set(entry) == {"name", "value"}
+            assert not re.search("password|secret|cookie|token", entry["name"], re.IGNORECASE) or (
+                entry["name"] == "DISPATCHER_WEBHOOK_SECRET_FILE"
+            )
+        elif "secretKeyRef" in entry["valueFrom"]:
+            # Not optional: without the Secret the pod does not start, and there is no default.
+            assert set(entry["valueFrom"]["secretKeyRef"]) == {"name", "key"}
+            assert not pod.is_step
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_s10_every_password_is_of_one_secret_that_setup_makes(name: str) -> None:
+    keys = {
+        (reference["name"], reference["key"])
+        for pod in pods(name)
+        for entry in pod.container["env"]
+        if (reference := entry.get("valueFrom", {}).get("secretKeyRef"))
+    }
+    assert keys == {
+        ("conveyor-servers", key)
+        for key in (
+            "RABBITMQ_PASSWORD",
+            "RABBITMQ_ERLANG_COOKIE",
+            "REDIS_PASSWORD",
+            "MINIO_ROOT_PASSWORD",
+            "S3_SECRET_KEY",
+        )
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_password_is_an_argument(name: str) -> None:
+    for pod in pods(name):
+        said = " ".join([*pod.container.get("args", ()), *pod.container.get("command", ())[:1]])
+        assert not re.search("password|secret", said, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("pod", _PODS)
+def test_a_variable_that_others_have_inside_comes_before_them(pod: Pod) -> None:
+    assert not [name for name, value in pod.environment.items() if "$(" in value]

@@ -123,7 +123,7 @@ def _check_security(
     store: Store, kind: Kind, namespace: str, document: Document, warn: Warn
 ) -> None:
     """Refuse a pod; of what makes pods only warn, as the real server does."""
-    if kind.name not in ("Pod", "Deployment", "StatefulSet"):
+    if kind.name not in ("Pod", "Deployment", "StatefulSet", "Job"):
         return
     if security_level(store, namespace) != "restricted":
         return

@@ -44,6 +44,7 @@ KINDS: Final = (
     Kind("Deployment", "deployments", "apps", subresources=("scale", "status")),
     Kind("ReplicaSet", "replicasets", "apps", subresources=("scale", "status")),
     Kind("StatefulSet", "statefulsets", "apps", subresources=("scale", "status")),
+    Kind("Job", "jobs", "batch", subresources=("status",)),
     Kind("EndpointSlice", "endpointslices", "discovery.k8s.io"),
     Kind("Role", "roles", "rbac.authorization.k8s.io"),
     Kind("RoleBinding", "rolebindings", "rbac.authorization.k8s.io"),

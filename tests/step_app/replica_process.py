@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import psutil
 
+from tests.ports import free_port
 from tests.step_app.conftest import CLASSIFIER_PARAMS, THREADS
 from tests.step_app.pictures import REPOSITORY
 
@@ -79,7 +79,7 @@ def pipeline(params: Mapping[str, Any] | None = None, *, step_type: str = "class
 def replica_process(folder: Path, **environment: str) -> Iterator[ReplicaProcess]:
     """Start a replica; whatever happens, it and all that it started are gone afterwards."""
     inherited = {k: v for k, v in os.environ.items() if k not in _OWN_VARIABLES}
-    port = _free_port()
+    port = free_port()
     told = {
         "SERVICE_HOST": "127.0.0.1",
         "SERVICE_PORT": str(port),
@@ -112,9 +112,3 @@ def _end(replica: ReplicaProcess) -> None:
     if replica.popen.stdin is not None:
         replica.popen.stdin.close()
     replica.popen.wait(timeout=_ENDS_WITHIN_S)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -189,3 +189,9 @@ def test_every_further_replica_that_is_tried_counts_as_a_reconnect(tmp_path: Pat
         pipeline.put_record("1", one, other, third)
         assert pipeline.process(koala()).status_code == 503
         assert "grayscale_reconnect_attempts_total 2.0" in pipeline.metrics("0")
+
+
+def test_a_replica_tells_of_itself_before_anything_was_computed() -> None:
+    lines = StepMetrics("blur").render().decode().splitlines()
+    assert 'step_process_seconds_count{type="blur"} 0.0' in lines
+    assert any(line.startswith("process_resident_memory_bytes ") for line in lines)

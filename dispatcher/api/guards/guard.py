@@ -20,9 +20,13 @@ from dispatcher.errors import (
 
 PUBLIC_PATHS: Final = frozenset({"/health", "/livez", "/readyz"})
 """Probes: read by those who have no key, and never limited."""
+PAGE_PATH: Final = "/"
+PAGE_PREFIX: Final = "/page/"
+"""The page and its files: the same for everybody, and they ask for the key themselves."""
 POLLS_PER_S: Final = 1000.0
 """Most requests a second, of one key, that fetch something; far more than polling needs."""
 _SUBMIT_PATHS: Final = frozenset({"/predict_async", "/predict", "/process"})
+_QUEUE_PATH: Final = "/queue"
 _SCHEME: Final = b"Bearer "
 
 
@@ -60,7 +64,7 @@ class Guard:
             RateLimitedError: its key asks too often.
         """
         method, path = scope["method"], scope["path"]
-        if method in ("GET", "HEAD") and path in PUBLIC_PATHS:
+        if method in ("GET", "HEAD") and is_public(path):
             return
         key = self._key_of(scope)
         needed = scope_of(method, path)
@@ -96,6 +100,11 @@ class Guard:
             )
 
 
+def is_public(path: str) -> bool:
+    """Say whether whoever has no key may read what is at a path."""
+    return path in PUBLIC_PATHS or path == PAGE_PATH or path.startswith(PAGE_PREFIX)
+
+
 def scope_of(method: str, path: str) -> Scope:
     """Return what a call needs: a path that nobody has listed can be read, and is closed else."""
     if method == "POST" and path in _SUBMIT_PATHS:
@@ -104,6 +113,8 @@ def scope_of(method: str, path: str) -> Scope:
         method == "DELETE" or (method == "POST" and path.endswith("/requeue"))
     ):
         return Scope.SUBMIT
+    if path == _QUEUE_PATH:  # tells of everybody's jobs
+        return Scope.ADMIN
     return Scope.READ if method in ("GET", "HEAD") else Scope.ADMIN
 
 

@@ -33,6 +33,8 @@ class StepPolicy:
     """Most GPUs of one replica; 0 allows none."""
     volumes: Mapping[str, str] = field(default_factory=dict)
     """Folders of the host that may be asked for, and where each is."""
+    traces_url: str | None = None
+    """Where replicas send their spans; None when nowhere."""
 
 
 def read_host_volumes(text: str) -> Mapping[str, str]:

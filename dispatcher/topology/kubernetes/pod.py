@@ -29,6 +29,7 @@ from kubernetes.aio.client import (
 )
 
 from dispatcher.topology.configmap import APP_LABEL, DATA_KEY, StepRecord, assignment_of
+from dispatcher.topology.environment import tracing_environment
 from dispatcher.topology.kubernetes.labels import pod_labels, step_selector
 from dispatcher.topology.kubernetes.permissions import StepPolicy
 from dispatcher.topology.kubernetes.resources import (
@@ -135,6 +136,7 @@ def _environment(record: StepRecord, policy: StepPolicy) -> Sequence[tuple[str, 
         ("MODEL_CACHE_DIR", _CACHE_DIR),
         ("RECORDS_DIR", _RECORDS_DIR),
         ("HOME", "/tmp"),
+        *tracing_environment(policy.traces_url).items(),
     )
 
 

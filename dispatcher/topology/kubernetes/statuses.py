@@ -25,7 +25,7 @@ from dispatcher.topology.status import (
     ReplicaCounts,
     StepStatus,
     pipeline_state,
-    step_state,
+    step_status,
 )
 
 _ENDED: Final = ("Succeeded", "Failed")
@@ -100,20 +100,12 @@ def _step(record: StepRecord, seen: Seen) -> StepStatus:
     if deployment is None or counts.ready < counts.desired:
         trouble = trouble_of(deployment, pods, seen.events)
     is_final = trouble is not None and trouble.is_final
-    own = record.own_step
-    return StepStatus(
-        step_id=record.key.step_id,
-        type=record.type,
-        params=record.params,
-        next_step=_text(own.get("next_step")),
-        preferred_next=_text(own.get("preferred_next")),
-        replicas=counts,
-        state=step_state(counts, is_refused=is_final, is_troubled=trouble is not None),
-        reason=None if trouble is None else trouble.reason,
+    return step_status(
+        record,
+        counts,
         endpoints=[_url(pod) for pod in pods if _answers(pod)],
-        gpu=record.gpu,
-        volumes=record.volumes,
-        resources=record.resources,
+        is_refused=is_final,
+        trouble=None if trouble is None else trouble.reason,
     )
 
 
@@ -129,7 +121,3 @@ def _answers(pod: Pod) -> bool:
 def _url(pod: Pod) -> str:
     address = pod.status.pod_ip
     return f"http://[{address}]:{PORT}" if ":" in address else f"http://{address}:{PORT}"
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

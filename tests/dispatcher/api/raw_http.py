@@ -63,6 +63,7 @@ class Wire:
         headers = {}
         for line in lines:
             name, _, value = line.partition(": ")
+            name = name.lower()
             assert name not in headers, f"{name} is there twice"
             headers[name] = value
         status = int(status_line.split()[1])

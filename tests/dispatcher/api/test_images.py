@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dispatcher.blobs.base import BlobMissingError
+from dispatcher.blobs.base import BlobCorruptError, BlobMissingError
 from dispatcher.jobs import Job, Output, StageRun
 from dispatcher.wiring import Services
 from tests.dispatcher.api.contract import check
@@ -208,6 +208,17 @@ async def test_a_picture_that_is_no_longer_kept_is_gone(
 ) -> None:
     job = await keep_job(services, [await keep(services, PICTURE)])
     await services.blobs.release(job.outputs[0].digest)
+    assert code_of(await http.get("/result/job-1/image")) == (410, "gone")
+
+
+async def test_a_picture_that_is_damaged_is_gone(
+    http: httpx.AsyncClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(digest: str) -> bytes:
+        raise BlobCorruptError(digest)
+
+    await keep_job(services, [await keep(services, PICTURE)])
+    monkeypatch.setattr(services.blobs, "get", fail)
     assert code_of(await http.get("/result/job-1/image")) == (410, "gone")
 
 

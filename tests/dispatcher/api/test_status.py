@@ -125,6 +125,7 @@ async def test_each_replica_is_told_with_its_load(
             "ongoing": 0,
             "served": 3,
             "errors": 0,
+            "max_batch_size": 4,
             "ewma_latency": 0.1235,
         },
         {
@@ -134,6 +135,7 @@ async def test_each_replica_is_told_with_its_load(
             "ongoing": 0,
             "served": 0,
             "errors": 0,
+            "max_batch_size": 1,
             "ewma_latency": None,
         },
     ]

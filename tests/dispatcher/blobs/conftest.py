@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from dispatcher.blobs.local import LocalBlobStore
 from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.storage.space import Space
 from dispatcher.storage.writer import Writer
+from tests.dispatcher.blobs.sharing import blobs_over
+from tests.dispatcher.servers.connecting import opened
 
 
 def make_local(path: Path, writer: Writer) -> LocalBlobStore:
@@ -25,11 +28,35 @@ BACKENDS: dict[str, Callable[[Path, Writer], BlobStore]] = {
 }
 
 
-@pytest.fixture(params=BACKENDS)
+SHARED = ["objects-directory", "objects-s3"]
+"""Those of several dispatchers; they count no holds."""
+
+
+@pytest.fixture(params=[*BACKENDS, *SHARED])
 async def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BlobStore]:
     """A store of each backend."""
-    writer = Writer(tmp_path)
-    backend = BACKENDS[request.param](tmp_path, writer)
+    if request.param not in SHARED:
+        async with _own_store(request.param, tmp_path) as backend:
+            yield backend
+        return
+    is_s3 = request.param == "objects-s3"
+    async with opened(request.getfixturevalue("s3_url") if is_s3 else str(tmp_path)) as objects:
+        yield blobs_over(objects)
+
+
+@pytest.fixture(params=BACKENDS)
+async def counting_blobs(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[BlobStore]:
+    """A store of each backend that counts holds."""
+    async with _own_store(request.param, tmp_path) as backend:
+        yield backend
+
+
+@asynccontextmanager
+async def _own_store(name: str, path: Path) -> AsyncIterator[BlobStore]:
+    writer = Writer(path)
+    backend = BACKENDS[name](path, writer)
     await backend.start()
     yield backend
     await backend.close()

@@ -32,7 +32,7 @@ async def hold_and_release(blobs: BlobStore, images: Sequence[bytes], dice: rand
         if action == "put":
             await blobs.put(digest_of(image), image)
             held.append(image)
-        elif action == "hold" and blobs.hold(digest_of(image)):
+        elif action == "hold" and await blobs.hold(digest_of(image)):
             held.append(image)
         elif action == "release" and held:
             await blobs.release(digest_of(held.pop(dice.randrange(len(held)))))

@@ -89,7 +89,7 @@ async def test_what_an_earlier_process_left_is_gone(tmp_path: Path) -> None:
     store = await started(tmp_path / "blobs")
     assert files_in(tmp_path) == []
     assert not await is_kept(store, IMAGES[0])
-    assert not store.hold(digest_of(IMAGES[0]))
+    assert not await store.hold(digest_of(IMAGES[0]))
     await put_all(store, IMAGES)
     assert await is_kept(store, IMAGES[0])
     await store.close()
@@ -116,7 +116,7 @@ async def test_a_disk_that_takes_nothing_refuses_and_loses_nothing(tmp_path: Pat
     (tmp_path / "blobs").rmdir()
     with pytest.raises(StorageFullError):
         await store.put(digest_of(EVERY_BYTE), EVERY_BYTE)
-    assert not store.hold(digest_of(EVERY_BYTE))
+    assert not await store.hold(digest_of(EVERY_BYTE))
     assert not await is_kept(store, EVERY_BYTE)
     assert store.total_bytes() == 1000
     assert all([await is_kept(store, image) for image in IMAGES[:5]])

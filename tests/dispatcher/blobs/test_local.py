@@ -42,12 +42,12 @@ async def test_nobody_asks_for_what_is_not_held_and_its_packs_go(folder: Path) -
         before = len(packs_in(folder))
     async with blobs_in(folder, {DIGESTS[0]: 1}) as again:
         assert again.total_bytes() == len(IMAGES[0])
-        assert not again.hold(DIGESTS[1])
+        assert not await again.hold(DIGESTS[1])
         with pytest.raises(BlobMissingError):
             await again.get(DIGESTS[1])
         assert len(packs_in(folder)) < before
     async with blobs_in(folder, Counter(DIGESTS[:2])) as later:
-        assert not later.hold(DIGESTS[1]), "its place is forgotten for good"
+        assert not await later.hold(DIGESTS[1]), "its place is forgotten for good"
 
 
 async def test_each_hold_of_an_earlier_process_counts(folder: Path) -> None:
@@ -175,7 +175,7 @@ async def test_damaged_bytes_are_noticed_and_never_given_out(folder: Path) -> No
             with pytest.raises(BlobMissingError):
                 await again.get(DIGESTS[0])
         assert await again.get(DIGESTS[1]) == IMAGES[1]
-        assert not again.hold(DIGESTS[0]), "nobody else is promised them"
+        assert not await again.hold(DIGESTS[0]), "nobody else is promised them"
 
 
 @pytest.mark.parametrize("is_noticed", [True, False], ids=["damaged", "missing"])

@@ -115,7 +115,7 @@ async def test_at_the_limit_new_work_is_refused_and_the_old_is_finished(folder: 
         await put_all(blobs, 2)
         with pytest.raises(StorageFullError):
             await blobs.put(DIGESTS[2], IMAGES[2])
-        assert not blobs.hold(DIGESTS[2])
+        assert not await blobs.hold(DIGESTS[2])
         await blobs.put(DIGESTS[2], IMAGES[2], is_new_work=False)
         assert await blobs.get(DIGESTS[2]) == IMAGES[2]
         await blobs.put(DIGESTS[0], IMAGES[0])  # what is there already takes no space
@@ -145,7 +145,7 @@ async def test_on_a_full_disk_new_work_is_refused(
         disk = FullDisk(monkeypatch)
         with pytest.raises(StorageFullError):
             await blobs.put(DIGESTS[0], IMAGES[0])
-        assert (blobs.total_bytes(), blobs.hold(DIGESTS[0])) == (0, False)
+        assert (blobs.total_bytes(), await blobs.hold(DIGESTS[0])) == (0, False)
         disk.is_full = False
         await blobs.put(DIGESTS[0], IMAGES[0])
         assert await blobs.get(DIGESTS[0]) == IMAGES[0]

@@ -15,6 +15,8 @@ from dispatcher.delivery.sender import Caller, WebhookSender
 from dispatcher.jobs import Delivery, Job
 from dispatcher.results.memory import MemoryResultStore
 from dispatcher.telemetry.metrics import Metrics
+from step_app.contract.spans import NO_TRACING, Tracer
+from step_app.contract.trace_context import TraceContext
 from tests.dispatcher.records import completed, make_job
 
 ANYWHERE = CallbackPolicy(allow_http=True, allow_private=True)
@@ -30,6 +32,7 @@ class Call:
     receiver: str
     message_id: str
     body: bytes
+    trace: TraceContext | None = None
 
 
 @dataclass
@@ -43,9 +46,16 @@ class ScriptedCaller:
     open_calls: Counter[str] = field(default_factory=Counter)
     most_open: Counter[str] = field(default_factory=Counter)
 
-    async def post(self, url: CallbackUrl, body: bytes, *, message_id: str) -> Answer:
+    async def post(
+        self,
+        url: CallbackUrl,
+        body: bytes,
+        *,
+        message_id: str,
+        trace: TraceContext | None = None,
+    ) -> Answer:
         """Take note of a call and answer it."""
-        self.calls.append(Call(url.host, message_id, body))
+        self.calls.append(Call(url.host, message_id, body, trace))
         self.open_calls[url.host] += 1
         self.most_open[url.host] = max(self.most_open[url.host], self.open_calls[url.host])
         try:
@@ -90,6 +100,7 @@ class Post:
         policy: CallbackPolicy = ANYWHERE,
         caller: Caller | None = None,
         document_of: Callable[[Job], bytes] | None = None,
+        tracer: Tracer = NO_TRACING,
     ) -> AsyncIterator[None]:
         """Send until the end of the block."""
         sender = WebhookSender(
@@ -100,6 +111,7 @@ class Post:
             document_of=document_of or (lambda job: json.dumps({"id": job.id}).encode()),
             metrics=self.metrics,
             jitter=random.Random(1),
+            tracer=tracer,
         )
         task = asyncio.create_task(sender.run())
         try:

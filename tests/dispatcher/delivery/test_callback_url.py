@@ -145,3 +145,8 @@ def test_a_refusal_never_repeats_what_was_sent() -> None:
         read_callback_url("https://secret-host.internal/secret-path", STRICT)
     assert "secret" not in refused.value.detail
     assert (refused.value.status, refused.value.code) == (422, "invalid_callback_url")
+
+
+def test_nothing_is_called_by_dispatchers_that_would_sign_differently() -> None:
+    with pytest.raises(InvalidCallbackUrlError, match="no secret in common"):
+        read_callback_url("https://example.com/", CallbackPolicy(has_secret=False))

@@ -21,6 +21,7 @@ from dispatcher.pipelines.model import Pipeline
 from dispatcher.pipelines.store import PipelineStore
 from dispatcher.pools.client import ReadyReport, ReplicaClient
 from dispatcher.pools.directory import PoolDirectory
+from dispatcher.pools.errors import AttemptError
 from dispatcher.pools.health import HealthPolicy
 from tests.dispatcher.records import make_job, make_pipeline
 from tests.dispatcher.scripted_replica import Script, ScriptedReplica, serve
@@ -41,6 +42,8 @@ class Belt:
     """By step."""
     cache: StageCache = field(default_factory=StageCache)
     budget: BudgetPolicy = field(default_factory=BudgetPolicy)
+    retried: list[AttemptError] = field(default_factory=list)
+    """Why attempts were repeated, in order."""
 
     @property
     def executor(self) -> Executor:
@@ -52,6 +55,7 @@ class Belt:
                 policy=RetryPolicy(base_delay_s=0.001),
                 jitter=random.Random(1),
                 create_budget=lambda: RetryBudget(self.budget),
+                on_retry=self.retried.append,
             ),
             cache=self.cache,
         )
@@ -77,6 +81,12 @@ class Belt:
             for replica in pool.replicas:
                 report = ReadyReport(revision="r1", max_batch_size=4, description="")
                 pool.apply_probe(replica, report)
+
+    def release(self) -> None:
+        """Let every replica that holds its answer back give it, from now on."""
+        for replicas in self.replicas.values():
+            for replica in replicas:
+                replica.released.set()
 
     def received(self) -> list[str]:
         """The ids of the items that arrived at any replica, one for each time."""

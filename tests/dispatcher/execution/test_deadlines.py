@@ -66,9 +66,9 @@ def test_p24_a_clock_that_was_set_back_keeps_no_job_longer_than_its_deadline(
 
 async def test_a_job_is_expired_at_its_deadline_and_no_sooner() -> None:
     async with running(deadlines := Deadlines()) as expired:
+        began = time.monotonic()
         deadlines.watch(make_job("soon", queued_at=time.time(), deadline_s=0.05))
         deadlines.watch(make_job("late", queued_at=time.time(), deadline_s=60.0))
-        began = time.monotonic()
         await until(lambda: expired)
         assert time.monotonic() - began >= 0.045
         assert expired == ["soon"]
@@ -132,7 +132,7 @@ async def test_many_deadlines_that_pass_together_are_all_noticed() -> None:
             deadlines.watch(make_job(name, deadline_s=0.0))
         await until(lambda: len(expired) == 1000)
         assert sorted(expired) == sorted(names)
-        assert deadlines.count() == 0
+        await until(lambda: not deadlines.count())
 
 
 async def test_a_store_that_fails_for_a_while_delays_the_end_and_does_not_prevent_it(
@@ -176,4 +176,4 @@ async def test_whatever_is_watched_and_forgotten_what_is_left_is_expired_in_orde
         due = [name for name in sorted(kept, key=kept.__getitem__) if kept[name] <= 50.0]
         await until(lambda: len(expired) >= len(due))
         assert expired == due
-        assert deadlines.count() == len(kept) - len(due)
+        await until(lambda: deadlines.count() == len(kept) - len(due))

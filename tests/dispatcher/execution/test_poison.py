@@ -206,7 +206,7 @@ async def test_what_a_replica_that_died_had_not_come_to_travels_with_others_as_b
 async def test_the_last_ready_replica_is_not_ejected_whatever_it_does(
     client: ReplicaClient, fault: Script
 ) -> None:
-    policy = HealthPolicy(min_attempt_timeout_s=0.1, max_attempt_timeout_s=0.1)
+    policy = HealthPolicy(min_attempt_timeout_s=0.5, max_attempt_timeout_s=0.5)
     async with belt(client, in_turn(*[fault] * 9, scripted.answer), policy=policy) as line:
         (known,) = line.pools.replicas()
         for number in range(3):

@@ -146,6 +146,18 @@ async def test_f36_a_refused_connection_is_not_counted_as_an_attempt(
         assert {job.attempts for job in jobs} == {1}
 
 
+async def test_each_attempt_that_is_repeated_is_told_of_and_none_that_is_not(
+    client: ReplicaClient,
+) -> None:
+    script = scripted.in_turn(scripted.break_down, scripted.say(b"garbage"), scripted.answer)
+    async with belt(client, script) as line:
+        assert (await line.run()).state is JobState.COMPLETED
+        assert [error.code for error in line.retried] == ["replica_failed", "invalid_response"]
+    async with belt(client, scripted.break_down) as line:
+        assert (await line.run()).state is JobState.FAILED
+        assert len(line.retried) == 2, "the third attempt was the last"
+
+
 async def test_f39_a_slow_replica_gets_hardly_any_work(client: ReplicaClient) -> None:
     def taking(seconds: float) -> Script:
         at_work = asyncio.Lock()

@@ -43,6 +43,10 @@ class Works:
     """What it reported of jobs that had ended early."""
     wanted_by_others: set[str] = field(default_factory=set)
     """Jobs whose work is wanted by others, too."""
+    linked: list[tuple[str, str]] = field(default_factory=list)
+    """Jobs of other dispatchers that were ended, and like which one."""
+    answers: dict[str, Job] = field(default_factory=dict)
+    """What is known by now of jobs that were taken off the queue."""
     deadlines: Deadlines = field(default_factory=Deadlines)
 
     def __post_init__(self) -> None:
@@ -57,10 +61,18 @@ class Works:
             expire=self._expire,
             is_wanted_by_others=self.wanted_by_others.__contains__,
             on_ended=self._note,
+            end_linked=self._note_linked,
+            find_answer=self._find_answer,
         )
 
     async def _note(self, outcome: Job, *, is_kept: bool) -> None:
         (self.ended if is_kept else self.void).append(outcome)
+
+    async def _note_linked(self, job_id: str, outcome: Job) -> None:
+        self.linked.append((job_id, outcome.id))
+
+    async def _find_answer(self, job: Job) -> Job | None:
+        return self.answers.get(job.id)
 
     async def _expire(self, job_id: str) -> None:
         await self.results.save((await self.results.get(job_id)).expired(time.time()))

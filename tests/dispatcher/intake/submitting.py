@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
-from dispatcher.intake.submission import SubmitOptions
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.intake.upload import Upload
 from dispatcher.jobs import Job
 from dispatcher.queues.memory import MemoryJobQueue

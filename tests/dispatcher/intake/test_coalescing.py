@@ -124,3 +124,28 @@ async def test_an_older_flight_that_lands_takes_no_newer_one_with_it() -> None:
     newer = coalescing.take_off(working("second"))
     coalescing.land("first", outcome=None)
     assert coalescing.find("work") is newer
+
+
+async def test_a_follower_that_takes_over_leads_the_same_flight() -> None:
+    coalescing = Coalescing()
+    leader, first, second = (working(name) for name in ("1", "2", "3"))
+    flight = coalescing.take_off(leader)
+    flight.followers += [first, second]
+
+    assert coalescing.hand_over(flight, first)
+
+    assert coalescing.leaders() == [first.id]
+    assert coalescing.led_by(first.id) is coalescing.find("work") is flight
+    assert (flight.leader, flight.followers, flight.has_leader) == (first, [second], True)
+    assert coalescing.land(leader.id, outcome=None) == [], "it leads no longer"
+    assert coalescing.land(first.id, outcome=None) == [second]
+
+
+async def test_one_who_follows_no_longer_takes_nothing_over() -> None:
+    coalescing = Coalescing()
+    leader, follower = working("1"), working("2")
+    flight = coalescing.take_off(leader)
+
+    assert not coalescing.hand_over(flight, follower)
+
+    assert coalescing.leaders() == [leader.id]

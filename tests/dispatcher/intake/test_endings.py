@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from dispatcher.errors import AlreadyEndedError, NotFoundError
-from dispatcher.intake.submission import SubmitOptions
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.jobs import JobState
 from tests.dispatcher.intake.ending import OUTPUT, outcome, state_of, take
 from tests.dispatcher.intake.submitting import ANEW, SlowQueue, submit

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from dispatcher.intake.submission import SubmitOptions
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.jobs import Job
 from tests.dispatcher.intake.ending import settle, take
 from tests.dispatcher.intake.submitting import ANEW, submit

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.intake.requeueing import Requeueing
-from dispatcher.intake.submission import SubmitOptions
 from dispatcher.jobs import Job, JobError, JobState
 from dispatcher.settings import load_settings
 from dispatcher.wiring import Services, build_services

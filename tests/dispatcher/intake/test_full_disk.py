@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from dispatcher.errors import StorageFullError
-from dispatcher.intake.submission import SubmitOptions
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.jobs import Idempotency, Job, JobState, Output
 from tests.dispatcher.images import png
 from tests.dispatcher.intake.recovering import holds_of_records

@@ -12,7 +12,7 @@ from dispatcher.errors import (
     OverloadedError,
 )
 from dispatcher.intake.idempotency import fingerprint, read_key
-from dispatcher.intake.submission import SubmitOptions
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.jobs import Idempotency
 from tests.dispatcher.images import png
 from tests.dispatcher.intake.submitting import SlowQueue, submit, upload

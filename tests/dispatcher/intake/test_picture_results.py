@@ -15,7 +15,7 @@ from dispatcher.blobs.base import BlobMissingError, BlobStore
 from dispatcher.blobs.directory import DirectoryBlobStore
 from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.intake.cache import ResultCache
-from dispatcher.intake.submission import SubmitOptions
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.jobs import Job, Output
 from dispatcher.queues.memory import MemoryJobQueue
 from tests.dispatcher.intake.submitting import ANEW, submit
@@ -157,7 +157,7 @@ async def test_when_a_picture_is_gone_its_result_is_no_hit(rooms: Rooms) -> None
     await submit(rooms)
     job = await complete_with(rooms, PICTURE, b"another piece")
     gone = job.outputs[1].digest
-    while rooms.blobs.hold(gone):
+    while await rooms.blobs.hold(gone):
         for _ in range(2):
             await rooms.blobs.release(gone)
     again = await submit(rooms)

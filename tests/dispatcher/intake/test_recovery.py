@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from dispatcher.blobs.base import BlobMissingError
-from dispatcher.intake.submission import SubmitOptions
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.jobs import CachedResult, Job, JobState, Output
 from tests.dispatcher.images import png
 from tests.dispatcher.intake.recovering import (
@@ -308,7 +308,7 @@ async def sizes_of(rooms: Rooms, kept: Counter[str]) -> int:
 async def test_ten_thousand_jobs_go_on(rooms: Rooms, folder: Path) -> None:
     job = await submit(rooms, 0, ANEW)
     for digest in [job.digest] * 9_999:
-        rooms.blobs.hold(digest)
+        await rooms.blobs.hold(digest)
     jobs = [replace(job, id=f"job-{number}") for number in range(9_999)]
     await rooms.intake.enqueue(jobs)
     async with recovered(await kill(rooms, folder)) as again:

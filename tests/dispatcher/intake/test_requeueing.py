@@ -10,8 +10,8 @@ from dispatcher.errors import (
     OverloadedError,
     UnknownPipelineError,
 )
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.intake.requeueing import Requeueing
-from dispatcher.intake.submission import SubmitOptions
 from dispatcher.jobs import Job, JobState, Priority
 from tests.dispatcher.intake import batching
 from tests.dispatcher.intake.ending import outcome, settle, state_of, take

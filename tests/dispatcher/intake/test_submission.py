@@ -13,7 +13,7 @@ from dispatcher.errors import (
     UnknownPipelineError,
     UnsupportedImageTypeError,
 )
-from dispatcher.intake.submission import SubmitOptions
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.jobs import Job, JobState
 from dispatcher.telemetry.figures import CacheOutcome
 from tests.dispatcher.images import png

@@ -3,7 +3,7 @@ import asyncio
 from dispatcher.errors import (
     OverloadedError,
 )
-from dispatcher.intake.submission import SubmitOptions
+from dispatcher.intake.new_jobs import SubmitOptions
 from dispatcher.jobs import JobState
 from dispatcher.telemetry.figures import CacheOutcome
 from tests.dispatcher.intake.submitting import (

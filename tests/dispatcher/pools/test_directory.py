@@ -5,8 +5,8 @@ import pytest
 
 from dispatcher.pools.client import ReadyReport, ReplicaClient
 from dispatcher.pools.directory import PoolDirectory
-from dispatcher.pools.errors import ReplicaLostError
-from dispatcher.pools.health import HealthPolicy
+from dispatcher.pools.errors import AttemptError, ReplicaLostError
+from dispatcher.pools.health import FailureKind, HealthPolicy
 from tests.dispatcher import scripted_replica as scripted
 from tests.dispatcher.pools.pooling import NO_TURN_AWAY, ask, servers
 from tests.dispatcher.scripted_replica import echo_of
@@ -111,3 +111,18 @@ async def test_work_of_a_step_that_is_gone_comes_to_its_end_unless_all_is_closed
     else:
         server.released.set()
         assert echo_of(await working) == "a"
+
+
+async def test_whoever_asked_is_told_why_a_replica_of_any_step_is_ejected(
+    client: ReplicaClient, stack: AsyncExitStack
+) -> None:
+    (server,) = await servers(stack, scripted.reset)
+    told: list[FailureKind] = []
+    directory = PoolDirectory(client=client, policy=NO_TURN_AWAY, on_ejected=told.append)
+    stack.push_async_callback(directory.close)
+    directory.apply({"default/0": [server.url], "other/0": [scripted.closed_url()]})
+    make_ready(directory)
+    for step in ("default/0", "other/0"):
+        with pytest.raises(AttemptError):
+            await ask(directory.get(step), "a")
+    assert told == [FailureKind.GONE, FailureKind.GONE]

@@ -6,6 +6,7 @@ import pytest
 
 from dispatcher.queues.base import JobQueue, Lease, QueueFullError
 from tests.dispatcher.queues.taking import CAPACITY, put, take, take_all
+from tests.dispatcher.waiting import until
 
 LANES = ("left", "middle", "right")
 
@@ -78,6 +79,15 @@ async def test_what_is_pending_in_a_lane_waits_or_is_leased(queue: JobQueue) -> 
     assert [queue.pending(lane) for lane in LANES] == [1, 0, 1]
     await queue.ack(await take(queue, ["left"]))
     assert [queue.pending(lane) for lane in LANES] == [0, 0, 1]
+
+
+async def test_a_lane_is_idle_while_nothing_of_it_waits_or_is_leased(queue: JobQueue) -> None:
+    await put(queue, "a", lane="left")
+    assert [queue.is_idle(lane) for lane in LANES] == [False, True, True]
+    lease = await take(queue, ["left"])
+    assert not queue.is_idle("left")
+    await queue.ack(lease)
+    await until(lambda: queue.is_idle("left"))
 
 
 async def test_the_position_counts_the_jobs_of_its_lane_that_wait_before(queue: JobQueue) -> None:

@@ -1,5 +1,7 @@
 """What every job queue promises of urgent and patient jobs; each backend runs through all of it."""
 
+import time
+
 from dispatcher.jobs import Priority
 from dispatcher.queues.base import JobQueue
 from tests.dispatcher.queues.taking import LANE, job, take, take_all
@@ -67,9 +69,10 @@ async def test_what_does_not_wait_cannot_be_withdrawn(queue: JobQueue) -> None:
 async def test_a_withdrawn_job_makes_space_and_loses_its_age(queue: JobQueue) -> None:
     await queue.put([job("old")])
     await until(lambda: queue.oldest_age_s() > 0.02)
+    since = time.monotonic()
     await queue.put([job("young")])
     await queue.withdraw("old")
-    assert queue.oldest_age_s() < 0.02
+    assert queue.oldest_age_s() <= time.monotonic() - since
 
 
 async def test_bytes_are_counted_while_a_job_waits(queue: JobQueue) -> None:

@@ -1,10 +1,12 @@
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from dispatcher.jobs import Delivery
-from dispatcher.results.base import OnDropped, OnDue, ResultStore
+from dispatcher.results.base import ResultStore
 from dispatcher.results.memory import MemoryResultStore
 from dispatcher.results.sqlite import SqliteResultStore
 from dispatcher.storage.writer import Writer
@@ -14,24 +16,9 @@ from tests.dispatcher.results.ending import (
     RETENTION_S,
     Dropped,
 )
+from tests.dispatcher.results.sharing import Sharing
 
-BACKENDS: dict[str, Callable[[Writer, OnDropped, OnDue], ResultStore]] = {
-    "memory": lambda _, on_dropped, on_due: MemoryResultStore(
-        retention_s=RETENTION_S,
-        retention_count=RETENTION_COUNT,
-        key_retention_s=KEY_RETENTION_S,
-        on_dropped=on_dropped,
-        on_due=on_due,
-    ),
-    "sqlite": lambda writer, on_dropped, on_due: SqliteResultStore(
-        writer,
-        retention_s=RETENTION_S,
-        retention_count=RETENTION_COUNT,
-        key_retention_s=KEY_RETENTION_S,
-        on_dropped=on_dropped,
-        on_due=on_due,
-    ),
-}
+BACKENDS: Final = ("memory", "sqlite", "redis")
 
 
 @pytest.fixture
@@ -46,14 +33,58 @@ def due() -> list[Delivery]:
     return []
 
 
+@pytest.fixture
+async def sharing(redis_url: str, s3_url: str) -> AsyncIterator[Sharing]:
+    """Servers that stores of several dispatchers share, and what opens such stores."""
+    async with Sharing(redis_url, s3_url) as shared:
+        yield shared
+
+
 @pytest.fixture(params=BACKENDS)
 async def results(
     request: pytest.FixtureRequest, tmp_path: Path, dropped: Dropped, due: list[Delivery]
 ) -> AsyncIterator[ResultStore]:
     """A store of each backend."""
-    writer = Writer(tmp_path)
-    backend = BACKENDS[request.param](writer, dropped.records.append, due.append)
-    await backend.start()
-    yield backend
-    await backend.close()
+    async with AsyncExitStack() as stack:
+        if request.param == "redis":
+            shared = Sharing(
+                request.getfixturevalue("redis_url"), request.getfixturevalue("s3_url")
+            )
+            yield await (await stack.enter_async_context(shared)).open(due=due)
+        elif request.param == "sqlite":
+            yield await stack.enter_async_context(_sqlite(tmp_path, dropped, due))
+        else:
+            yield await stack.enter_async_context(_memory(dropped, due))
+
+
+@asynccontextmanager
+async def _memory(dropped: Dropped, due: list[Delivery]) -> AsyncIterator[ResultStore]:
+    store = MemoryResultStore(
+        retention_s=RETENTION_S,
+        retention_count=RETENTION_COUNT,
+        key_retention_s=KEY_RETENTION_S,
+        on_dropped=dropped.records.append,
+        on_due=due.append,
+    )
+    await store.start()
+    yield store
+    await store.close()
+
+
+@asynccontextmanager
+async def _sqlite(
+    folder: Path, dropped: Dropped, due: list[Delivery]
+) -> AsyncIterator[ResultStore]:
+    writer = Writer(folder)
+    store = SqliteResultStore(
+        writer,
+        retention_s=RETENTION_S,
+        retention_count=RETENTION_COUNT,
+        key_retention_s=KEY_RETENTION_S,
+        on_dropped=dropped.records.append,
+        on_due=due.append,
+    )
+    await store.start()
+    yield store
+    await store.close()
     await writer.close()

@@ -3,13 +3,22 @@
 import time
 from dataclasses import dataclass, field
 
+import pytest
+
 from dispatcher.jobs import Batch, Job, SentFile
 from dispatcher.results.base import ResultStore
+from dispatcher.results.redis import RedisResultStore
 from tests.dispatcher.records import completed, make_job
+from tests.dispatcher.waiting import until
 
 RETENTION_S = 60.0
 RETENTION_COUNT = 3
 KEY_RETENTION_S = 2 * RETENTION_S
+
+
+one_process = pytest.mark.parametrize("results", ["memory", "sqlite"], indirect=True)
+"""For what only a store of one process promises: it alone knows who holds which bytes, and so
+hands over what it drops, at once. Of several dispatchers one drops for all, now and then."""
 
 
 @dataclass
@@ -29,6 +38,20 @@ async def end(results: ResultStore, job_id: str, *, at: float | None = None) -> 
     ended = completed(job, at=at)
     assert await results.save(ended)
     return ended
+
+
+async def let_drop(results: ResultStore) -> None:
+    """Have a store drop what has to go, which those of one process have done already."""
+    if isinstance(results, RedisResultStore):
+        await results.drop_old()
+
+
+async def expect_count(results: ResultStore, count: int) -> None:
+    """Check how many jobs are kept; several dispatchers know that only after a moment."""
+    if not isinstance(results, RedisResultStore):
+        assert results.count() == count
+    await let_drop(results)  # which counts as well
+    await until(lambda: results.count() == count)
 
 
 def hit(job_id: str, *, at: float | None = None) -> Job:

@@ -42,11 +42,12 @@ async def test_a_change_that_has_happened_is_told_at_once(results: ResultStore) 
 async def test_a_save_that_changes_no_state_wakes_nobody(results: ResultStore) -> None:
     job = make_job()
     await results.add(job)
-    changing = asyncio.create_task(results.changed(job.id, since=JobState.QUEUED, timeout_s=0.05))
+    changing = asyncio.create_task(results.changed(job.id, since=JobState.QUEUED, timeout_s=60))
     await turns(3)
     await results.save(job)
     await turns(3)
     assert not changing.done()
+    results.stop_waiting()
     async with asyncio.timeout(5):
         assert await changing == job
 

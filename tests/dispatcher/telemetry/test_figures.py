@@ -1,6 +1,7 @@
 import math
 import random
 import time
+from dataclasses import replace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -8,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dispatcher.jobs import Job, JobState
 from dispatcher.telemetry.figures import CacheOutcome, Figures
 from dispatcher.telemetry.metrics import Metrics
-from tests.dispatcher.records import completed, failed, make_job
+from tests.dispatcher.records import RUN, completed, failed, make_job
 
 
 @pytest.fixture
@@ -64,6 +65,33 @@ def test_ended_jobs_are_counted_by_their_state(figures: Figures, metrics: Metric
     assert read["dispatcher_jobs_total|expired"] == 0
     assert read["dispatcher_job_duration_seconds_count"] == 4
     assert read["frontend_processed_total"] == 4
+
+
+def test_failed_jobs_are_counted_by_why_however_they_failed(
+    figures: Figures, metrics: Metrics
+) -> None:
+    leader = failed(make_job(), "timeout")
+    for job in (leader, make_job("follower").settled_like(leader), failed(make_job())):
+        figures.count_ended(job)
+    read = samples(metrics)
+    assert read["dispatcher_job_failures_total|timeout"] == 2
+    assert read["dispatcher_job_failures_total|image_corrupt"] == 1
+    assert read["dispatcher_jobs_total|failed"] == 3
+
+
+def test_a_stage_is_timed_once_by_whoever_had_it_computed(
+    figures: Figures, metrics: Metrics
+) -> None:
+    runs = (RUN, replace(RUN, type="blur"), replace(RUN, type="sobel", from_cache=True))
+    leader = completed(make_job(), stages=runs)
+    figures.count_ended(leader)
+    figures.count_ended(make_job("follower").settled_like(leader))
+    figures.count_ended(make_job("later").served_from_cache({}, (), "r1"))
+    read = samples(metrics)
+    assert read["dispatcher_stage_duration_seconds_count|classifier"] == 1
+    assert read["dispatcher_stage_duration_seconds_count|blur"] == 1
+    assert read["dispatcher_stage_duration_seconds_sum|blur"] == RUN.duration_s
+    assert "dispatcher_stage_duration_seconds_count|sobel" not in read
 
 
 def test_refused_images_are_counted_by_their_code(figures: Figures, metrics: Metrics) -> None:

@@ -2,7 +2,10 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from dispatcher.telemetry.metrics import Metrics
+from dispatcher.pools.errors import AttemptError, ItemRejectedError
+from dispatcher.pools.health import FailureKind
+from dispatcher.pools.replica import ReplicaState
+from dispatcher.telemetry.metrics import EJECTION_REASONS, REPLICA_STATES, RETRY_CODES, Metrics
 
 NAMES_OF_THE_WIRE_CONTRACT = {
     "dispatcher_jobs",
@@ -82,3 +85,51 @@ def test_what_is_shown_of_steps_takes_the_place_of_what_was() -> None:
     metrics.show_backlogs({"b/0": 3.0})
     metrics.show_desired_replicas({})
     assert "a/0" not in render(metrics)
+
+
+def test_a_step_has_a_figure_of_every_state_also_where_it_is_0() -> None:
+    text = render(Metrics(), ReplicaNow("default/0", 0, "ejected"))
+    assert 'dispatcher_replicas{state="ejected",step="default/0"} 1.0\n' in text
+    assert 'dispatcher_replicas{state="ready",step="default/0"} 0.0\n' in text
+    assert 'dispatcher_replicas{state="starting",step="default/0"} 0.0\n' in text
+
+
+def test_what_has_not_happened_yet_is_shown_as_0() -> None:
+    text = render(Metrics())
+    for reason in EJECTION_REASONS:
+        assert f'dispatcher_ejections_total{{reason="{reason}"}} 0.0\n' in text
+    for code in RETRY_CODES:
+        assert f'dispatcher_retries_total{{code="{code}"}} 0.0\n' in text
+
+
+def test_what_is_shown_is_all_that_there_is() -> None:
+    kinds = [kind for kind in AttemptError.__subclasses__() if kind is not ItemRejectedError]
+    assert set(REPLICA_STATES) == {state.value for state in ReplicaState}
+    assert set(EJECTION_REASONS) == {kind.name.lower() for kind in FailureKind}
+    assert set(RETRY_CODES) == {kind.code for kind in kinds if kind.is_retryable}
+
+
+def test_retries_and_ejections_are_counted_by_why() -> None:
+    metrics = Metrics()
+    metrics.count_retry("timeout")
+    metrics.count_ejection("silent")
+    metrics.count_ejection("silent")
+    text = render(metrics)
+    assert 'dispatcher_retries_total{code="timeout"} 1.0\n' in text
+    assert 'dispatcher_ejections_total{reason="silent"} 2.0\n' in text
+
+
+def test_codes_without_end_become_one_series_after_the_first_hundred() -> None:
+    metrics = Metrics()
+    for number in range(250):
+        metrics.count_failure(f"code-{number}")
+    metrics.count_failure("code-99")
+    text = render(metrics)
+    assert text.count("dispatcher_job_failures_total{") == 101
+    assert 'dispatcher_job_failures_total{code="code-99"} 2.0\n' in text
+    assert 'dispatcher_job_failures_total{code="other"} 150.0\n' in text
+
+
+def test_the_process_tells_of_itself() -> None:
+    names = {family.name for family in text_string_to_metric_families(render(Metrics()))}
+    assert names >= {"process_cpu_seconds", "process_resident_memory_bytes"}

@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -90,7 +92,8 @@ async def test_c53_a_body_that_nobody_reads_is_not_waited_for_either(tmp_path: P
 
 
 async def test_c53_who_comes_back_between_requests_is_served(tmp_path: Path) -> None:
-    async with serving(tmp_path, limits=SHORT) as served, connect(served.port) as wire:
+    limits = replace(SHORT, idle_timeout_s=3.0)
+    async with serving(tmp_path, limits=limits) as served, connect(served.port) as wire:
         for _ in range(4):
             wire.send(request())
             assert (await wire.answer()).status == 200
@@ -123,7 +126,8 @@ async def test_c53_p20_hundreds_of_slow_clients_hurt_nobody(tmp_path: Path) -> N
             started = time.monotonic()
             assert (await exchange(served.port, request())).status == 200
             durations.append(time.monotonic() - started)
-        assert max(durations) < 0.5
+        assert median(durations) < 0.1, "each of them, not the one that the machine held up"
+        assert max(durations) < 2
         assert {await status_of(wire) for wire in wires[:third]} == {0}
         assert {await status_of(wire) for wire in wires[third:]} == {408}
         assert served.is_untouched()

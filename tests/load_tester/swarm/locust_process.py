@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -69,13 +68,6 @@ def run_locust(folder: Path, *arguments: str) -> Report:
     log = finish(process)
     rows = _read_rows(path) if path.exists() else {}
     return Report(exit_code=process.returncode, log=log, rows=rows)
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listened on just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _read_rows(path: Path) -> Mapping[str, Row]:

@@ -7,8 +7,9 @@ from yarl import URL
 from tests.load_tester.mock_service.process import running_mock, write_images
 from tests.load_tester.mock_service.script import Script
 from tests.load_tester.mock_service.truth import Fault
-from tests.load_tester.swarm.locust_process import finish, free_port, run_locust, start_locust
+from tests.load_tester.swarm.locust_process import finish, run_locust, start_locust
 from tests.load_tester.targets.test_discovery import cluster, service
+from tests.ports import free_port
 
 FAULTS = Script(service_s=0.02, errors=0.2, wrong_labels=0.1, lost=0.1)
 

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from starlette.routing import BaseRoute, Mount, Route
 
-from dispatcher.api.guards.guard import PUBLIC_PATHS
+from dispatcher.api.guards.guard import PUBLIC_PATHS, is_public
 from dispatcher.app import create_app
 from dispatcher.settings import load_settings
 from dispatcher.wiring import build_services
@@ -56,26 +57,34 @@ def all_paths() -> list[str]:
     return sorted(set(paths_of(app.routes)))
 
 
-async def test_s01_no_route_is_open_but_the_probes(served: Served) -> None:
+async def test_s01_no_route_is_open_but_the_probes_and_the_page(served: Served) -> None:
     for path in all_paths():
         async with connect(served.port) as wire:
             for method in METHODS:
                 wire.send(request(method, path))
                 answer = await wire.answer(to_head=method == "HEAD")
-                is_open = path in PUBLIC_PATHS and method in ("GET", "HEAD")
-                expected = (200, 405) if is_open else (401,)
+                is_open = is_public(path) and method in ("GET", "HEAD")
+                expected = (200, 404, 405) if is_open else (401,)
                 assert answer.status in expected, (method, path)
                 assert is_open or answer.headers["www-authenticate"].startswith("Bearer")
 
 
-def test_s01_the_probes_are_the_only_public_paths() -> None:
+def test_s01_the_probes_and_the_files_of_the_page_are_all_that_is_public() -> None:
     assert {"/health", "/livez", "/readyz"} == PUBLIC_PATHS
+    assert [path for path in all_paths() if is_public(path)] == [
+        *("/", "/health", "/livez", "/page/name", "/readyz"),
+    ]
 
 
 async def test_s02_another_spelling_of_a_path_opens_nothing(served: Served) -> None:
     for path in OTHER_SPELLINGS:
         answer = await exchange(served.port, request("GET", path))
         assert answer.status in (400, 401), path
+
+
+@pytest.mark.parametrize("path", ["/page/../status", "/page/%2e%2e/status", "/page/..%2fstatus"])
+async def test_s02_no_way_leads_from_the_page_to_anything_else(served: Served, path: str) -> None:
+    assert (await exchange(served.port, request("GET", path))).status in (400, 404)
 
 
 async def test_s02_what_stands_behind_a_hash_is_no_part_of_the_path(served: Served) -> None:

@@ -1,6 +1,7 @@
 """The objects of a pipeline, checked as the cluster checks them."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -51,6 +52,18 @@ def test_a_cluster_takes_every_pipeline_that_clients_may_ask_for(
         told = parse_step_config(environment["PIPELINE_CONFIG"])
         assert told.params == next(r for r in records if r.key.step_id == told.step_id).params
         assert len(environment["PIPELINE_CONFIG"]) < 128 * 1024  # Linux takes no longer variable
+
+
+def test_replicas_are_told_where_spans_go_if_they_go_anywhere() -> None:
+    def told(policy: StepPolicy) -> dict[str, str]:
+        (step, *_) = documents_of(pipeline_of({"type": "sobel"}), policy)
+        return {entry["name"]: entry["value"] for entry in container(step)["env"]}
+
+    traced = replace(POLICY, traces_url="http://collector:4318/v1/traces")
+    assert told(traced).items() - told(POLICY).items() == {
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://collector:4318/v1/traces"),
+        ("OTEL_SERVICE_NAME", "conveyor-step"),
+    }
 
 
 _LONG = "\x85" * 330 + ".onnx"

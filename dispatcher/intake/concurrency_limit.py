@@ -1,0 +1,130 @@
+"""How many submissions are kept at the same time, where servers keep them: a limit that adapts.
+
+What more clients ask of servers that are as busy as they can be only takes time from those whose
+turn it is: each is then broken off after some seconds, is undone, which costs as much again, and
+comes back. Such an overload outlives what caused it ("Metastable Failures in the Wild", Huang et
+al., OSDI 2022). So whoever comes beyond the limit waits for a moment, as a burst may, and is then
+refused before any server is asked.
+
+The limit follows the time that it takes, by additive increase and multiplicative decrease (Chiu
+and Jain, "Analysis of the increase and decrease algorithms for congestion avoidance", 1989).
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from dispatcher.errors import OverloadedError
+
+_RETRY_AFTER_S: Final = (1, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class LimitPolicy:
+    """The numbers of the decisions below."""
+
+    least: int = 4
+    most: int = 32
+    slow_s: float = 1.0
+    """Whoever waits longer would have been better off elsewhere, or later."""
+    decrease: float = 0.7
+    """Part of the limit that is left when something was slow."""
+    most_waiting: int = 512
+    wait_s: float = 2.0
+    """How long one that comes beyond the limit waits; a part of what a client waits in all."""
+
+
+class ConcurrencyLimit:
+    """Counts what is under way, and lets no more begin than the limit."""
+
+    def __init__(
+        self,
+        policy: LimitPolicy | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: random.Random | None = None,
+    ) -> None:
+        self._policy = policy or LimitPolicy()
+        self._clock = clock
+        self._jitter = jitter or random.Random()
+        self._limit = float(self._policy.most)
+        self._decreased_at = clock()
+        self._under_way = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def limit(self) -> int:
+        """Most that may be under way now."""
+        return int(self._limit)
+
+    def check(self) -> None:
+        """Return when one more may come.
+
+        Raises:
+            OverloadedError: as many as may are under way, and as many as may wait for them.
+        """
+        if len(self._waiting) >= self._policy.most_waiting:
+            raise self._refusal()
+
+    @asynccontextmanager
+    async def taken(self) -> AsyncIterator[None]:
+        """Count one as under way; how long it takes changes the limit, however it ends.
+
+        Raises:
+            OverloadedError: as many as may are under way, and none ended soon.
+        """
+        self.check()
+        if self._waiting or self._under_way >= self.limit:
+            await self._wait()
+        else:
+            self._under_way += 1
+        began_at = self._clock()
+        try:
+            yield
+        finally:
+            self._note(began_at, self._clock())
+            self._leave()
+
+    async def _wait(self) -> None:
+        """Wait for a place, which is taken when this returns; first come, first served."""
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            async with asyncio.timeout(self._policy.wait_s):
+                await place
+        except BaseException as exc:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            if place.done() and not place.cancelled():  # it came at the same moment
+                self._leave()
+            if isinstance(exc, TimeoutError):
+                raise self._refusal() from exc
+            raise
+
+    def _leave(self) -> None:
+        """Give back a place, and all that are free to those who wait."""
+        self._under_way -= 1
+        while self._waiting and self._under_way < self.limit:
+            place = self._waiting.popleft()
+            if not place.done():
+                self._under_way += 1
+                place.set_result(None)
+
+    def _refusal(self) -> OverloadedError:
+        return OverloadedError(
+            "More is being accepted already than can be kept in time.",
+            retry_after_s=self._jitter.randint(*_RETRY_AFTER_S),
+        )
+
+    def _note(self, began_at: float, now: float) -> None:
+        policy = self._policy
+        if now - began_at < policy.slow_s:
+            self._limit = min(policy.most, self._limit + 1 / self._limit)
+        elif began_at >= self._decreased_at:  # else it began under a limit that is no more
+            self._limit = max(policy.least, self._limit * policy.decrease)
+            self._decreased_at = now

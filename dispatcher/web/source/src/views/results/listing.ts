@@ -1,0 +1,73 @@
+// The list of results: what is asked for, and what of it is shown.
+import { type JobDocument, type JobState } from '@/api/types';
+
+/** States that can be chosen, in the order of a job's life. */
+export const STATES: readonly JobState[] = [
+  'queued',
+  'processing',
+  'completed',
+  'failed',
+  'cancelled',
+  'expired',
+];
+
+/** How many more are loaded at a time. */
+export const PAGE = 50;
+/** Most that the service gives at once. */
+const MOST = 500;
+/** A short list is asked for often, a long one seldom. */
+const OFTEN_S = 3;
+const SELDOM_S = 10;
+
+/** What a list is of; all of it stands in the address. */
+export interface Wish {
+  /** Empty for all states. */
+  readonly status: JobState | '';
+  /** Id of the job after which it begins; empty for the latest. */
+  readonly after: string;
+}
+
+/** Read what the address says; what is no state means all. */
+export function wishOf(query: URLSearchParams): Wish {
+  const status = STATES.find((state) => state === query.get('status')) ?? '';
+  return { status, after: query.get('after') ?? '' };
+}
+
+/** Return a wish as the address says it. */
+export function queryOf(wish: Wish): Record<string, string> {
+  return {
+    ...(wish.status === '' ? {} : { status: wish.status }),
+    ...(wish.after === '' ? {} : { after: wish.after }),
+  };
+}
+
+/** Return the call that answers a wish. */
+export function pathOf(wish: Wish, limit: number): string {
+  return `/results?${new URLSearchParams({ ...queryOf(wish), limit: String(limit) }).toString()}`;
+}
+
+/** Return how often a list of so many is asked for, in seconds. */
+export function everyS(limit: number): number {
+  return limit > 2 * PAGE ? SELDOM_S : OFTEN_S;
+}
+
+/** Return how many are asked for when more are wanted; null when only a page further back has them. */
+export function moreThan(limit: number): number | null {
+  return limit >= MOST ? null : Math.min(MOST, limit + PAGE);
+}
+
+/** Return the jobs whose id, file or pipeline has a text in it, whatever the case. */
+export function found(jobs: readonly JobDocument[], text: string): readonly JobDocument[] {
+  const wanted = text.trim().toLowerCase();
+  if (wanted === '') return jobs;
+  return jobs.filter((job) =>
+    [job.request_id, job.filename, job.pipeline].some((each) =>
+      each.toLowerCase().includes(wanted),
+    ),
+  );
+}
+
+/** Return whether a text is a whole id, so that a job can be opened that is not in the list. */
+export function isId(text: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text.trim());
+}

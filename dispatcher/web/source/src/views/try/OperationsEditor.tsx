@@ -1,0 +1,116 @@
+// A chain of operations: added, put in order, given params; with mouse and keyboard alike.
+import { ArrowDown, ArrowUp, GripVertical, Plus, Trash2 } from 'lucide';
+import { useState } from 'preact/hooks';
+import { Icon } from '@/components/Icon';
+import { ParamFields } from '@/components/ParamFields';
+import { RowButton } from '@/components/RowButton';
+import { addOperation, composable, operations, stepTypes } from '@/views/try/choices';
+import { moved, type Operation } from '@/views/try/order';
+
+/** The chain of operations that every picture goes through. */
+export function OperationsEditor() {
+  const [dragged, setDragged] = useState<number | null>(null);
+  const chain = operations.value;
+  return (
+    <div class="stack">
+      {chain.length === 0 ? (
+        <p class="muted">No operation yet. They run in the order shown here.</p>
+      ) : null}
+      <ol class="try-chain" aria-label="Operations in order">
+        {chain.map((operation, index) => (
+          <li
+            key={operation.id}
+            class={dragged === index ? 'try-operation is-dragged' : 'try-operation'}
+            onDragOver={(event) => {
+              if (dragged === null) return; // a file, not an operation
+              event.preventDefault();
+              event.stopPropagation();
+              operations.value = moved(chain, dragged, index);
+              setDragged(index);
+            }}
+          >
+            <OperationRow
+              operation={operation}
+              index={index}
+              onDrag={(isOn) => setDragged(isOn ? index : null)}
+            />
+          </li>
+        ))}
+      </ol>
+      <div class="row" role="group" aria-label="Add an operation">
+        {composable.value.map(({ type }) => (
+          <button key={type} class="button button-small" onClick={() => addOperation(type)}>
+            <Icon of={Plus} size={14} />
+            {type}
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+interface OperationRowProps {
+  readonly operation: Operation;
+  readonly index: number;
+  readonly onDrag: (isOn: boolean) => void;
+}
+
+function OperationRow({ operation, index, onDrag }: OperationRowProps) {
+  const chain = operations.value;
+  const known = stepTypes.value.find(({ type }) => type === operation.type);
+  const { type } = operation;
+  return (
+    <>
+      <div class="try-operation-head">
+        <span
+          class="try-grip"
+          draggable
+          aria-hidden="true"
+          onDragStart={(event) => {
+            event.dataTransfer?.setData('text/plain', type); // Firefox drags nothing without data
+            onDrag(true);
+          }}
+          onDragEnd={() => onDrag(false)}
+        >
+          <Icon of={GripVertical} size={16} />
+        </span>
+        <strong class="try-operation-name">
+          {index + 1}. {type}
+        </strong>
+        <RowButton
+          icon={ArrowUp}
+          label={`Move ${type} up`}
+          isOff={index === 0}
+          onClick={() => move(index, index - 1)}
+        />
+        <RowButton
+          icon={ArrowDown}
+          label={`Move ${type} down`}
+          isOff={index === chain.length - 1}
+          onClick={() => move(index, index + 1)}
+        />
+        <RowButton icon={Trash2} label={`Remove ${type}`} onClick={() => remove(operation)} />
+      </div>
+      {known === undefined ? null : (
+        <ParamFields
+          schema={known.request_params}
+          values={operation.params}
+          skip={[...known.fixed, 'output']}
+          onChange={(params) => {
+            operations.value = operations.value.map((each) =>
+              each.id === operation.id ? { ...each, params } : each,
+            );
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+function move(from: number, to: number): void {
+  operations.value = moved(operations.value, from, to);
+}
+
+function remove(operation: Operation): void {
+  operations.value = operations.value.filter((each) => each !== operation);
+}

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Makes the bucket, and a user who may read and write in it and nothing else; run again, it changes
+# nothing. docker-compose.yml runs the same file. MC_HOST_root and MC_HOST_own are the URL of the
+# store with the credentials of its root and of that user.
+set -eu
+here=${0%/*}
+until mc ready root; do sleep 2; done
+mc mb --ignore-existing root/conveyor
+mc admin user add root conveyor "$S3_SECRET_KEY"
+mc admin policy create root conveyor "$here/policy.json"
+# Says no when it is attached already; the last line tells whether it is.
+mc admin policy attach root conveyor --user conveyor || true
+mc ls own/conveyor

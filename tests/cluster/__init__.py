@@ -1,0 +1,1 @@
+"""Several real dispatchers over real servers: what they promise together, whatever fails."""

@@ -1,0 +1,80 @@
+"""The shell of the page: views, theme, key, and what it costs to open it."""
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.end_to_end.service import Service
+from tests.page.browsing import Tab, open_view, overflow_px, violations_everywhere
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+VIEWS = {
+    "Try it": "#/",
+    "Live": "#/live",
+    "Pipelines": "#/pipelines",
+    "Experiments": "#/experiments",
+    "Results": "#/results",
+}
+
+
+@pytest.mark.parametrize("title", VIEWS)
+async def test_every_view_opens_by_its_address(page: Page, service: Service, title: str) -> None:
+    await open_view(page, service, VIEWS[title])
+    await expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    await expect(page).to_have_title(f"{title} · Conveyor")
+    await expect(page.get_by_role("link", name=title, exact=True)).to_have_attribute(
+        "aria-current", "page"
+    )
+
+
+async def test_views_are_reached_with_the_keyboard(page: Page, service: Service) -> None:
+    await open_view(page, service)
+    await page.get_by_role("link", name="Live").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Live")
+    assert await page.evaluate("document.activeElement.id") == "main"
+
+
+async def test_the_page_asks_nobody_but_the_service(tab: Tab, service: Service) -> None:
+    for address in VIEWS.values():
+        await open_view(tab.page, service, address)
+    assert tab.hosts() == {service.url}
+
+
+async def test_the_first_view_is_small(page: Page, service: Service) -> None:
+    await open_view(page, service)
+    sizes = "performance.getEntriesByType('resource').map((entry) => entry.transferSize)"
+    assert sum(await page.evaluate(sizes)) < 1_500_000
+
+
+async def test_it_says_how_the_service_is(page: Page, service: Service) -> None:
+    await open_view(page, service)
+    await expect(page.get_by_text("Service: Ready")).to_be_visible()
+
+
+async def test_the_theme_is_the_systems_until_somebody_chooses(
+    page: Page, service: Service
+) -> None:
+    html = page.locator("html")
+    await page.emulate_media(color_scheme="dark")
+    await open_view(page, service)
+    await expect(html).to_have_attribute("data-theme", "dark")
+    await page.get_by_role("button", name="Theme: system").click()
+    await expect(html).to_have_attribute("data-theme", "light")
+    await page.reload()
+    await expect(html).to_have_attribute("data-theme", "light")
+
+
+@pytest.mark.parametrize("width", [360, 768, 1920])
+async def test_nothing_is_wider_than_the_window(page: Page, service: Service, width: int) -> None:
+    await page.set_viewport_size({"width": width, "height": 800})
+    for address in VIEWS.values():
+        await open_view(page, service, address)
+        assert await overflow_px(page) <= 0
+
+
+async def test_nothing_serious_keeps_people_out(page: Page, service: Service) -> None:
+    await open_view(page, service)
+    await page.get_by_role("button", name="API key: none").click()
+    await expect(page.get_by_role("dialog", name="API key")).to_be_visible()
+    assert not await violations_everywhere(page)
