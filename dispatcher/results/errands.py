@@ -3,11 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from dispatcher.errors import RequestError
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 _LAST_S: Final = 5.0
 """How long what was begun may take when the store is closed."""
 
@@ -17,7 +19,7 @@ class Errands:
 
     def __init__(self) -> None:
         self._loops: set[asyncio.Task[None]] = set()
-        self._single: set[asyncio.Task[None]] = set()
+        self._single: set[asyncio.Task[Any]] = set()
 
     def every(self, pause_s: float, errand: Callable[[], Awaitable[None]]) -> None:
         """Run an errand at once and then with so many seconds in between."""
@@ -29,21 +31,33 @@ class Errands:
 
     def aside(self, errand: Coroutine[Any, Any, object]) -> asyncio.Task[None]:
         """Run something once, for which nobody has to wait."""
-        task = asyncio.create_task(_once(errand))
-        self._single.add(task)
-        task.add_done_callback(self._single.discard)
-        return task
+        return self._begin(_once(errand))
+
+    async def see_through(self, errand: Coroutine[Any, Any, T]) -> T:
+        """Run something to its end also when the caller is stopped; its failure is the caller's."""
+        task = self._begin(errand)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return await asyncio.shield(task)
 
     async def close(self) -> None:
         """End the loops; what was to be done once is done, if that takes no longer than seconds."""
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        if self._single:
-            _, late = await asyncio.wait(self._single, timeout=_LAST_S)
-            for task in late:
+        try:
+            async with asyncio.timeout(_LAST_S):
+                while self._single:  # one may begin another
+                    await asyncio.wait(self._single)
+        except TimeoutError:
+            for task in self._single:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await asyncio.gather(*self._single, return_exceptions=True)
+
+    def _begin(self, errand: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(errand)
+        self._single.add(task)
+        task.add_done_callback(self._single.discard)
+        return task
 
 
 async def _again_and_again(pause_s: float, errand: Callable[[], Awaitable[None]]) -> None:

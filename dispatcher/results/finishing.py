@@ -9,13 +9,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from dispatcher.errors import ResultsUnavailableError, StorageUnavailableError
 from dispatcher.jobs import Job, JobState
 from dispatcher.results.base import KeyTakenError
 from dispatcher.results.claims import Claims
+from dispatcher.results.errands import Errands
 from dispatcher.results.hit_packs import belongs_in_pack
 from dispatcher.results.ledger import Ledger
 from dispatcher.results.shared_deliveries import SharedDeliveries
@@ -37,7 +38,7 @@ class Finishing:
         message: Callable[[Job], bytes],
         wake: Callable[[Job], None],
         on_ended: Callable[[str], None],
-        aside: Callable[[Coroutine[Any, Any, None]], object],
+        errands: Errands,
     ) -> None:
         """End jobs.
 
@@ -48,7 +49,7 @@ class Finishing:
             message: returns what other dispatchers are told of a job.
             wake: takes each job that has ended, for those who wait here.
             on_ended: takes its id.
-            aside: runs what nobody has to wait for.
+            errands: runs what nobody has to wait for, and what must not stop half-way.
         """
         self._ledger = ledger
         self._claims = claims
@@ -56,7 +57,7 @@ class Finishing:
         self._message = message
         self._wake = wake
         self._on_ended = on_ended
-        self._aside = aside
+        self._errands = errands
 
     async def add(self, job: Job) -> None:
         """Keep a job that was answered at once; nothing when it is known to have ended.
@@ -93,7 +94,7 @@ class Finishing:
         if known is None or known.state.is_terminal:
             return False
         # Whoever is stopped while it waits has not undone what was asked for.
-        return await asyncio.shield(asyncio.ensure_future(self._end(job)))
+        return await self._errands.see_through(self._end(job))
 
     async def _end(self, job: Job) -> bool:
         first = await self._record(job)
@@ -103,7 +104,7 @@ class Finishing:
         self._on_ended(job.id)
         if job.webhook_url is not None:
             self._deliveries.hand_over(job)
-        self._aside(self._ledger.close(job.id))
+        self._errands.aside(self._ledger.close(job.id))
         return True
 
     async def _record(self, job: Job) -> Job:

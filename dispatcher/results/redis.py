@@ -133,7 +133,7 @@ class RedisResultStore(WaitedFor):
             message=self._feed.message,
             wake=self._waiters.wake,
             on_ended=on_ended,
-            aside=self._errands.aside,
+            errands=self._errands,
         )
         self._unfinished = Unfinished(self._archive, self._ledger, self._claims)
         self._retention = SharedRetention(

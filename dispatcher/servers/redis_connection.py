@@ -47,6 +47,7 @@ class RedisConnection:
         )
         self._loops: list[asyncio.Task[None]] = []
         self._asking: set[asyncio.Task[object]] = set()
+        self._is_closed = False
 
     def unready(self) -> str | None:
         """Say, for people, why Redis cannot be asked now; None when it can."""
@@ -60,13 +61,16 @@ class RedisConnection:
         ]
 
     async def close(self) -> None:
-        """Close it, once what was asked has been answered; that takes no longer than a second."""
+        """Close it, once what was asked has been answered; whoever asks later is refused."""
         while running := [loop for loop in self._loops if not loop.done()]:
             for loop in running:
                 # Again: redis-py sends by asyncio.wait_for, which in Python 3.11 may lose it.
                 loop.cancel()
             await asyncio.wait(running, timeout=_CANCEL_AGAIN_S)
-        await asyncio.gather(*self._loops, *self._asking, return_exceptions=True)
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await asyncio.gather(*self._asking, return_exceptions=True)
+        self._is_closed = True  # a connection that opens from now on would never be closed
+        await asyncio.gather(*self._asking, return_exceptions=True)  # what was asked meanwhile
         await self._feed.close()
         await self._client.aclose()
 
@@ -114,6 +118,8 @@ class RedisConnection:
             asking.exception()  # a caller that was cancelled does not ask for it
 
     async def _in_turn(self, ask: Callable[[Redis], Awaitable[T]]) -> T:
+        if self._is_closed:
+            raise AwayError("the connection to Redis was closed")
         self._watch.require()
         async with self._room:
             return await self._watch.call(lambda: self._ask(ask))

@@ -78,9 +78,12 @@ class RedisFeed:
         """Hand over messages until the connection is lost, and raise then."""
         pubsub = self._client.pubsub()
         try:
-            self._unconfirmed = set(self._handlers)
-            await pubsub.subscribe(*self._handlers)
+            known = frozenset(self._handlers)
+            self._unconfirmed = set(known)
+            await pubsub.subscribe(*known)
             self._pubsub = pubsub
+            for channel in self._handlers.keys() - known:  # came in the meantime
+                await self._ask_for(pubsub, channel)
             is_asked = False
             while True:
                 patience_s = _ANSWER_WITHIN_S if is_asked else _ASK_AFTER_S
@@ -99,6 +102,8 @@ class RedisFeed:
 
     async def _ask_for(self, pubsub: PubSub, channel: bytes) -> None:
         """Add a channel to those that are listened to."""
+        if pubsub is not self._pubsub:
+            return  # it was closed, and would take the one connection; the next has all channels
         self._unconfirmed.add(channel)
         try:
             await pubsub.subscribe(channel)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from dispatcher.errors import NotFoundError
 from dispatcher.jobs import CachedResult, JobState
 from dispatcher.results.redis import RedisResultStore
 from dispatcher.results.sealing import QUEUED, seal
+from dispatcher.servers.objects import ObjectStore
 from tests.dispatcher.records import completed, failed, make_job
 from tests.dispatcher.results.ending import end, hit, make_batch
 from tests.dispatcher.results.sharing import Sharing
@@ -54,6 +56,29 @@ async def test_of_two_ends_the_first_one_counts_for_everybody(sharing: Sharing) 
         assert sorted(counts) == [False, True]
         for store in (here, there):
             assert await store.get(job.id) == ends[counts.index(True)]
+
+
+async def test_an_end_whose_caller_was_stopped_is_whole_before_the_store_closes(
+    sharing: Sharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = await both(sharing)
+    job = make_job()
+    await here.add(job)
+    ended = completed(job)
+    is_writing, put = asyncio.Event(), ObjectStore.put
+
+    async def put_slowly(*what: Any, **how: Any) -> bool:
+        is_writing.set()
+        await asyncio.sleep(0.2)
+        return await put(*what, **how)
+
+    monkeypatch.setattr(ObjectStore, "put", put_slowly)
+    saving = asyncio.create_task(here.save(ended))
+    await is_writing.wait()
+    saving.cancel()
+    await here.close()
+    assert await there.get(job.id) == ended
+    assert [job_id async for job_id in there.open_ids(older_than_s=0)] == []
 
 
 async def test_a_late_end_changes_nothing_also_when_redis_has_forgotten(sharing: Sharing) -> None:

@@ -309,6 +309,32 @@ async def test_closing_waits_for_what_was_asked(far_url: str, proxy: TcpProxy) -
     assert await asking
 
 
+async def test_what_is_asked_while_it_closes_opens_no_connection_for_ever(
+    far_url: str, proxy: TcpProxy
+) -> None:
+    redis = RedisConnection(far_url)
+    await redis.start()
+    await reached(redis)
+    proxy.delay(0.02)
+    asked, refused = 0, asyncio.Event()
+
+    async def ask_again_and_again() -> None:
+        nonlocal asked
+        while not refused.is_set():
+            try:
+                await redis.run(ping)
+                asked += 1
+            except ResultsUnavailableError as exc:
+                assert "was closed" in str(exc.detail)
+                refused.set()
+
+    asking = [asyncio.create_task(ask_again_and_again()) for _ in range(4)]
+    await until(lambda: asked > 4)
+    await redis.close()
+    await asyncio.gather(*asking)
+    await until(lambda: proxy.open_connections == 0)
+
+
 async def test_a_failure_that_nobody_waits_for_any_more_is_no_surprise(redis_url: str) -> None:
     """An exception that nobody asks for would be told as an error of the program."""
     told: list[dict[str, object]] = []

@@ -94,6 +94,19 @@ async def test_a_channel_may_be_added_at_any_time(listener: Listener, proxy: Tcp
     assert proxy.connections == 1
 
 
+async def test_a_channel_may_be_added_while_others_are_asked_for(
+    listener: Listener, proxy: TcpProxy
+) -> None:
+    proxy.delay(0.05)
+    listener.listen("a")
+    await until(lambda: proxy.connections == 1)
+    listener.listen("b")
+    proxy.heal()
+    await until(lambda: listener.tell("a", b"1") and listener.tell("b", b"2"))
+    await until(lambda: {b"1", b"2"} <= set(listener.heard))
+    assert proxy.connections == 1
+
+
 async def test_silence_is_no_loss(listener: Listener, proxy: TcpProxy) -> None:
     listener.listen("a")
     await until(lambda: proxy.bytes_to_client > 0)
