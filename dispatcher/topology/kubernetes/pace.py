@@ -10,8 +10,9 @@ class Pace:
     relist_s: float = 50.0
     """At the latest; so a watch that died silently costs less than a minute."""
     first_retry_s: float = 0.25
-    last_retry_s: float = 5.0
-    """Retries come ever later, up to this: a change is to act within five seconds."""
+    last_retry_s: float = 3.0
+    """Retries come ever later, up to this: a change is to act within five seconds, and a retry
+    lists everything first."""
     longest_wait_s: float = 60.0
     """However long the API server asks to wait."""
     settled_s: float = 10.0

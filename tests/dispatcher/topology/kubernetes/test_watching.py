@@ -32,13 +32,13 @@ def test_events_make_the_set() -> None:
     assert known == {"birds-step-0": one}  # nothing was changed in place
 
 
-def test_retries_come_ever_later_up_to_five_seconds() -> None:
+def test_retries_come_ever_later_and_soon_enough_for_a_change_to_act_within_five_seconds() -> None:
     waits = [Pace().retry_s(n, asked_s=None, chance=1) for n in (1, 2, 3, 4, 5, 6, 7, 1_000_000)]
-    assert waits == [0.25, 0.5, 1, 2, 4, 5, 5, 5]
+    assert waits == [0.25, 0.5, 1, 2, 3, 3, 3, 3]
 
 
 def test_retries_are_spread() -> None:
-    assert Pace().retry_s(10, asked_s=None, chance=0) == 2.5
+    assert Pace().retry_s(10, asked_s=None, chance=0) == 1.5
 
 
 def test_the_api_server_may_ask_to_wait_but_not_for_ever() -> None:
