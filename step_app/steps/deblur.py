@@ -90,11 +90,13 @@ def deblur_by_iteration(channel: Pixels, *, sigma: float, iterations: int) -> Pi
         np.multiply(previous, momentum, out=previous)
         np.add(previous, estimate, out=previous)
         np.maximum(previous, _BLACK, out=previous)
+        checkpoint()
         cv2.sepFilter2D(previous, cv2.CV_32F, kernel, kernel, dst=blurred)
         checkpoint()
         np.divide(observed, blurred, out=blurred)
         checkpoint()
         cv2.sepFilter2D(blurred, cv2.CV_32F, kernel, kernel, dst=correction)
+        checkpoint()
         np.multiply(previous, correction, out=previous)
         estimate, previous = previous, estimate
     np.rint(estimate, out=estimate)

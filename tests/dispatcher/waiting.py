@@ -15,3 +15,8 @@ async def turns(count: int) -> None:
     """Let the event loop go round so many times."""
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+def now_s() -> float:
+    """Return the time of the event loop: pauses of this process do not count (``SteadyLoop``)."""
+    return asyncio.get_running_loop().time()

@@ -1,6 +1,7 @@
 """Jobs that nobody wants any more, on real replicas: they stop, and the next ones begin."""
 
 import io
+import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +20,12 @@ SLOT_WITHIN_S = 0.2
 
 
 def noise(seed: int, *, side: int = 1200) -> bytes:
-    """A picture whose deblurring takes many seconds; another one for each seed."""
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side), np.uint8)
+    """A picture whose deblurring takes many seconds; another one for each seed.
+
+    Its channels are deblurred one by one, so that the steps of the work, between which it can be
+    stopped, are small.
+    """
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()
@@ -82,8 +87,17 @@ def quick(seed: int) -> bytes:
 
 @pytest.mark.parametrize("by", ["DELETE", "deadline"])
 def test_the_replica_of_a_job_that_has_ended_early_is_free_at_once(slow: Slow, by: str) -> None:
-    options, seed = ({}, 10) if by == "DELETE" else ({"deadline_s": 3.0}, 11)
-    url = slow.send(noise(seed, side=2400), **options)
+    beyond_own_s = [
+        free_after_s(slow, by, seed=100 * number + len(by)) - own_time_s(slow)
+        for number in range(3)
+    ]
+    assert statistics.median(beyond_own_s) < SLOT_WITHIN_S, beyond_own_s
+
+
+def free_after_s(slow: Slow, by: str, *, seed: int) -> float:
+    """End a job early; return when the one behind it has been worked on."""
+    options = {} if by == "DELETE" else {"deadline_s": 3.0}
+    url = slow.send(noise(seed), **options)
     slow.until_processing(url)
     waiting = slow.send(quick(seed))
     assert slow.get(waiting, wait=0.3)["status"] == "processing", "the replica is busy"
@@ -95,8 +109,7 @@ def test_the_replica_of_a_job_that_has_ended_early_is_free_at_once(slow: Slow, b
         assert slow.get(url, wait=10)["status"] == "expired"
         began = time.perf_counter()
     assert slow.get(waiting, wait=10)["status"] == "completed"
-    took_s, own_s = time.perf_counter() - began, own_time_s(slow)
-    assert took_s < SLOT_WITHIN_S + own_s, f"{took_s:.3f} s; by itself it takes {own_s:.3f} s"
+    return time.perf_counter() - began
 
 
 def own_time_s(slow: Slow) -> float:

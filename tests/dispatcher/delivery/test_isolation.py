@@ -1,7 +1,6 @@
 """Real receivers, some of which never answer: the others notice nothing (P19)."""
 
 import asyncio
-import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from dispatcher.delivery.client import WebhookClient
 from dispatcher.delivery.signing import load_signer
 from tests.dispatcher.delivery.receiver import Receiver, receiving, silent
 from tests.dispatcher.delivery.sending import ANYWHERE, Post
-from tests.dispatcher.waiting import until
+from tests.dispatcher.waiting import now_s, until
 
 WEBHOOKS = 200
 SILENT_RECEIVERS = 5
@@ -25,7 +24,7 @@ class Delays:
     async def answer(self, receiver: Receiver, writer: asyncio.StreamWriter) -> None:
         """Take the time of a webhook, and answer it."""
         job_id = receiver.requests[-1].headers["webhook-id"].removeprefix("msg_")
-        self.seconds.append(time.monotonic() - self.ended_at[job_id])
+        self.seconds.append(now_s() - self.ended_at[job_id])
         writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
         await writer.drain()
 
@@ -47,7 +46,7 @@ async def test_a_slow_receiver_delays_the_webhooks_of_others_by_less_than_two_se
                 for index, receiver in enumerate(silent_ones):
                     url = f"http://127.0.0.1:{receiver.port}/"
                     await post.end(f"silent-{index}-{number}", url=url)
-                delays.ended_at[f"good-{number}"] = time.monotonic()
+                delays.ended_at[f"good-{number}"] = now_s()
                 await post.end(f"good-{number}", url=f"http://127.0.0.1:{good.port}/")
                 await asyncio.sleep(0)
             await until(lambda: post.counted("delivered") == WEBHOOKS)

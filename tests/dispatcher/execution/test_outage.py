@@ -1,7 +1,6 @@
 """When all replicas fail: retries make it no worse, jobs end, and it is over when it is over."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -11,7 +10,7 @@ from dispatcher.pools.client import ReplicaClient
 from dispatcher.pools.health import HealthPolicy
 from tests.dispatcher import scripted_replica as scripted
 from tests.dispatcher.execution.belt import Belt, belt
-from tests.dispatcher.waiting import until
+from tests.dispatcher.waiting import now_s, until
 
 POLICY = HealthPolicy(base_ejection_s=0.2, max_ejection_s=60.0)
 BURST = 4
@@ -41,18 +40,18 @@ async def test_p15_retries_are_few_while_everything_fails(client: ReplicaClient)
         line.budget = BudgetPolicy(burst=BURST)
         executor = line.executor  # one budget for all of them
         probing = asyncio.create_task(keep_ready(line))
-        before = time.monotonic()
+        before = now_s()
         running = [asyncio.create_task(line.run_by(executor)) for _ in range(jobs)]
         await until(lambda: len(line.received()) >= jobs)
         await asyncio.sleep(1.0)  # what is measured is how much comes in a time
-        allowed = BURST + line.budget.min_per_s * (time.monotonic() - before)
+        allowed = BURST + line.budget.min_per_s * (now_s() - before)
         # Two of three are ejected; the later of their two requests was not begun, and costs none.
         untouched = 2 * 4
         assert len(line.received()) - jobs <= allowed + untouched + 1
         heal(line)
-        healed = time.monotonic()
+        healed = now_s()
         ended = await asyncio.gather(*running)
-        assert time.monotonic() - healed < 5.0, "those who waited came back soon"
+        assert now_s() - healed < 5.0, "those who waited came back soon"
         await end(probing)
         assert {job.state for job in ended} <= {JobState.COMPLETED, JobState.FAILED}
         assert sum(job.state is JobState.COMPLETED for job in ended) >= jobs - allowed

@@ -228,10 +228,10 @@ def test_ten_thousand_steps_are_refused_at_once(shape: str) -> None:
         for _ in range(10_000):
             steps = [{"type": "blur", "steps": steps}]
         document = {"steps": steps}
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InvalidPipelineError, match="step 32: a pipeline has at most 32 steps"):
         flatten(document)
-    assert time.perf_counter() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 # Another next step

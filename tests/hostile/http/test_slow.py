@@ -29,11 +29,13 @@ MIB = 1024 * 1024
 
 
 @asynccontextmanager
-async def many_wires(port: int, count: int) -> AsyncIterator[list[Wire]]:
+async def many_wires(port: int, *beginnings: bytes) -> AsyncIterator[list[Wire]]:
+    """Open one after the other, each of which at once sends how its request begins."""
     async with AsyncExitStack() as stack:
         opened = []
-        for _ in range(count):
+        for beginning in beginnings:
             opened.append(await stack.enter_async_context(connect(port)))
+            opened[-1].send(beginning)
         yield opened
 
 
@@ -112,15 +114,12 @@ async def test_c53_p20_hundreds_of_slow_clients_hurt_nobody(tmp_path: Path) -> N
     """A third each sends nothing, a head byte by byte, a body byte by byte."""
     head = request("GET", "/livez", "X-A: " + "a" * 1000)
     body = request("POST", "/predict_async", "Content-Type: image/png", "Content-Length: 9999")
+    third = 2 * MANY // 3
+    beginnings = [b""] * third + [head[:20]] * third + [body + b"x"] * third
     async with (
         serving(tmp_path, limits=SHORT) as served,
-        many_wires(served.port, 2 * MANY) as wires,
+        many_wires(served.port, *beginnings) as wires,
     ):
-        third = len(wires) // 3
-        for wire in wires[third : 2 * third]:
-            wire.send(head[:20])
-        for wire in wires[2 * third :]:
-            wire.send(body + b"x")
         durations: list[float] = []
         while len(served.connections()) > 1 or not durations:
             started = time.monotonic()
@@ -162,7 +161,7 @@ async def test_c59_a_malformed_request_is_answered_in_its_turn(open_service: Ser
 
 async def test_c59_idle_connections_make_room_for_new_ones(tmp_path: Path) -> None:
     limits = Limits(max_connections=60)
-    async with serving(tmp_path, limits=limits) as served, many_wires(served.port, 300):
+    async with serving(tmp_path, limits=limits) as served, many_wires(served.port, *[b""] * 300):
         async with asyncio.timeout(5):
             while len(served.connections()) > 61:
                 assert (await exchange(served.port, request("GET", "/readyz"))).status == 200
@@ -170,7 +169,10 @@ async def test_c59_idle_connections_make_room_for_new_ones(tmp_path: Path) -> No
 
 async def test_c59_when_all_connections_are_in_use_one_more_is_refused(tmp_path: Path) -> None:
     limits = Limits(max_connections=10)
-    async with serving(tmp_path, limits=limits) as served, many_wires(served.port, 10) as wires:
+    async with (
+        serving(tmp_path, limits=limits) as served,
+        many_wires(served.port, *[b""] * 10) as wires,
+    ):
         for wire in wires:
             wire.send(submission(path="/predict?timeout_s=1"))
         await until(lambda: all(not c.is_quiet() for c in served.connections()))
