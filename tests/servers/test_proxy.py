@@ -14,6 +14,8 @@ from tests.servers.proxy import TcpProxy
 async def echo_port() -> AsyncIterator[int]:
     """A server that sends back what it gets."""
 
+    answering: set[asyncio.Task[None]] = set()
+
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(100):
@@ -22,11 +24,18 @@ async def echo_port() -> AsyncIterator[int]:
             pass
         writer.close()
 
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(echo(reader, writer))
+        answering.add(task)
+        task.add_done_callback(answering.discard)
+
     port = free_port()
-    server = await asyncio.start_server(echo, "127.0.0.1", port)
+    server = await asyncio.start_server(begin, "127.0.0.1", port)
     yield port
     server.close()
     await server.wait_closed()
+    # The other ends are closed by now, and what they have sent before may still be on its way.
+    await until(lambda: not answering)
 
 
 @pytest.fixture

@@ -89,6 +89,13 @@ class Load:
         """The jobs that were accepted and have not ended."""
         return set(self.accepted) - self.ended
 
+    def goes_on(self, *, accepted: int, ended: int) -> bool:
+        """Say whether more than so many were accepted and ended; raises why somebody gave up."""
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        return len(self.accepted) > accepted and len(self.ended) > ended
+
     def is_over(self) -> bool:
         """Say whether anybody stopped working by an error."""
         return self._tasks[-1].done()
@@ -143,11 +150,8 @@ Begin = Callable[[RabbitmqJobQueue, RabbitmqJobQueue], Load]
 
 async def survives(load: Load, api: RabbitmqJobQueue) -> None:
     """Jobs are accepted and ended again; all that were ever accepted are ended at last."""
-    before = len(load.accepted), len(load.ended)
-    await until(
-        lambda: len(load.accepted) > before[0] + 20 and len(load.ended) > before[1] + 20,
-        within_s=WITHIN_S,
-    )
+    enough = {"accepted": len(load.accepted) + 20, "ended": len(load.ended) + 20}
+    await until(lambda: load.goes_on(**enough), within_s=WITHIN_S)
     await load.stop()
     await until(lambda: load.is_over() or load.missing() == set(), within_s=WITHIN_S)
     assert load.missing() == set()
