@@ -61,6 +61,11 @@ def telling_away() -> Iterator[None]:
     except (AMQPError, PAMQPException, OSError, RuntimeError, StopAsyncIteration) as exc:
         # The last one tells that the broker hung up in the middle of the handshake.
         raise BrokerAwayError(_explained(exc)) from exc
+    except Exception as exc:
+        if type(exc) is not Exception:
+            raise
+        # aiormq ends confirmations of a connection that it closes in this way, without a word.
+        raise BrokerAwayError("the connection to RabbitMQ was lost") from exc
 
 
 async def end_task(task: asyncio.Task[None]) -> None:

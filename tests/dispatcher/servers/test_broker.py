@@ -20,7 +20,7 @@ from dispatcher.servers.broker import (
     MessageRefusedError,
     NoSuchQueueError,
 )
-from dispatcher.servers.broker_link import BrokerAwayError, _pause_s
+from dispatcher.servers.broker_link import BrokerAwayError, _pause_s, telling_away
 from tests.dispatcher.servers.connecting import given_up, reached
 from tests.dispatcher.waiting import now_s, until
 from tests.ports import free_port
@@ -96,6 +96,14 @@ async def test_a_full_queue_refuses(rabbitmq_url: str) -> None:
         with pytest.raises(MessageRefusedError):
             for number in range(50):
                 await broker.publish("q", b"", message_id=str(number))
+
+
+def test_a_confirmation_that_ends_without_a_word_is_a_lost_connection() -> None:
+    """aiormq sets a bare Exception when it closes a connection; others are mistakes of our own."""
+    with pytest.raises(BrokerAwayError, match="was lost"), telling_away():
+        raise Exception  # noqa: TRY002 - just so
+    with pytest.raises(ValueError, match="a mistake"), telling_away():
+        raise ValueError("a mistake")
 
 
 async def test_who_publishes_while_nobody_is_there_is_told_in_time(rabbitmq_url: str) -> None:
