@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import random
-from collections.abc import Iterator
 
 import pytest
 from redis.asyncio import Redis
@@ -14,19 +13,6 @@ from tests.dispatcher.servers.connecting import connected, given_up, reached
 from tests.dispatcher.waiting import until
 from tests.servers.proxy import TcpProxy
 from tests.servers.redis import RedisServer
-
-
-@pytest.fixture
-def proxy(redis_server: RedisServer) -> Iterator[TcpProxy]:
-    """What stands before the Redis of all tests."""
-    with TcpProxy(redis_server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def far_url(redis_server: RedisServer, proxy: TcpProxy) -> str:
-    """A database of this test's own, behind the proxy."""
-    return redis_server.url(redis_server.new_database(), port=proxy.port)
 
 
 async def ping(client: Redis) -> bool:
@@ -286,53 +272,6 @@ async def test_what_is_wrong_with_a_question_is_the_callers_error(redis_url: str
         with pytest.raises(ZeroDivisionError):
             await redis.run(lambda client: client.get(str(1 // 0)))
         assert await redis.run(ping)
-
-
-async def test_a_connection_may_be_closed_at_any_moment_of_its_opening(redis_url: str) -> None:
-    for number in range(40):
-        redis = RedisConnection(redis_url)
-        redis.subscribe("any", lambda _: None)
-        await redis.start()
-        await asyncio.sleep(0.0002 * number)
-        async with asyncio.timeout(10):
-            await redis.close()
-
-
-async def test_closing_waits_for_what_was_asked(far_url: str, proxy: TcpProxy) -> None:
-    redis = RedisConnection(far_url)
-    await redis.start()
-    await reached(redis)
-    proxy.delay(0.05)
-    asking = asyncio.create_task(redis.run(lambda client: client.set("asked", "1")))
-    await until(lambda: redis._asking)
-    await redis.close()
-    assert await asking
-
-
-async def test_what_is_asked_while_it_closes_opens_no_connection_for_ever(
-    far_url: str, proxy: TcpProxy
-) -> None:
-    redis = RedisConnection(far_url)
-    await redis.start()
-    await reached(redis)
-    proxy.delay(0.02)
-    asked, refused = 0, asyncio.Event()
-
-    async def ask_again_and_again() -> None:
-        nonlocal asked
-        while not refused.is_set():
-            try:
-                await redis.run(ping)
-                asked += 1
-            except ResultsUnavailableError as exc:
-                assert "was closed" in str(exc.detail)
-                refused.set()
-
-    asking = [asyncio.create_task(ask_again_and_again()) for _ in range(4)]
-    await until(lambda: asked > 4)
-    await redis.close()
-    await asyncio.gather(*asking)
-    await until(lambda: proxy.open_connections == 0)
 
 
 async def test_a_failure_that_nobody_waits_for_any_more_is_no_surprise(redis_url: str) -> None:
