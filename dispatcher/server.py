@@ -13,13 +13,13 @@ import logging
 import signal
 import socket
 import sys
-import time
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import uvicorn
 
+from dispatcher.api.guards.closing import PoliteServer
 from dispatcher.api.guards.connections import connection_class
 from dispatcher.api.guards.exposure import check_exposure, connection_limits
 from dispatcher.api.guards.farewell import Farewell
@@ -38,35 +38,8 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LISTEN_BACKLOG: Final = 2048
 _GARBAGE_THRESHOLD: Final = 20_000
 _DRAIN_POLL_S: Final = 0.05
-_LAST_ANSWERS_S: Final = 1.0
-"""How long connections that are kept alive may take to learn that they end."""
-_LAST_REQUESTS_S: Final = 0.3
-"""How long those who connected at the last moment may take to send their request."""
 _LAST_POLLS_S: Final = 1.0
 """How long results of the last jobs can still be fetched before the service ends."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: a signal must drain before it stops."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture nothing."""
-        yield
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell those who are here, let nobody in any more, answer the last, then close all.
-
-        A connection that is closed just when its client sends fails a request. So each answer of
-        the last moments says that its connection ends; only those that say nothing are cut off.
-        """
-        ends_at = time.monotonic() + _LAST_ANSWERS_S
-        while self.server_state.connections and time.monotonic() < ends_at:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(_DRAIN_POLL_S)
-        for server in self.servers:
-            server.close()
-        await asyncio.sleep(_LAST_REQUESTS_S)
-        await super().shutdown(sockets)
 
 
 class _Loops:
@@ -236,7 +209,7 @@ async def _serve_until(
     told_to_end: asyncio.Event, services: Services, listener: socket.socket, loops: _Loops
 ) -> None:
     limits = connection_limits(services.settings)
-    server = _Server(
+    server = PoliteServer(
         uvicorn.Config(
             Farewell(create_app(services), is_draining=lambda: services.lifecycle.is_draining),
             lifespan="off",

@@ -111,7 +111,7 @@ class Store:
             added = copy.deepcopy(document)
             metadata = added["metadata"]
             if not metadata.get("name"):
-                metadata["name"] = f"{metadata['generateName']}{secrets.token_hex(3)[:5]}"
+                metadata["name"] = self._free_name(kind, added)
             key = (namespace_of(added), name_of(added))
             if key in self._objects[kind.name]:
                 raise already_exists(kind, name_of(added))
@@ -123,6 +123,13 @@ class Store:
                 metadata.pop(gone, None)
             _note_manager(added, manager)
             return self._put(kind, None, added)
+
+    def _free_name(self, kind: Kind, added: Document) -> str:
+        """Return a generated name that is not taken; the real one tries again as well."""
+        while True:
+            name = f"{added['metadata']['generateName']}{secrets.token_hex(3)[:5]}"
+            if (namespace_of(added), name) not in self._objects[kind.name]:
+                return name
 
     def replace(
         self,

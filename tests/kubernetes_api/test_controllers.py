@@ -1,5 +1,8 @@
 import sys
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from secrets import token_hex
 
 import httpx
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from tests.dispatcher.waiting import until
 from tests.kubernetes_api.cluster import Cluster
 from tests.kubernetes_api.documents import config_map, deployment, service
+from tests.kubernetes_api.kinds import name_of
 from tests.kubernetes_api.pod_states import Trouble
 from tests.kubernetes_api.processes import ProcessFolder
 from tests.kubernetes_api.raw_client import RawClient
@@ -50,6 +54,16 @@ async def test_many_pods_make_several_slices(cluster: Cluster) -> None:
     cluster.load([deployment(replicas=120), service()])
     await until(lambda: len(ready_addresses(cluster)) == 120)
     assert len(cluster.objects("EndpointSlice")) == 2
+
+
+async def test_two_pods_never_get_the_same_name(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = chain(["aaaaaa", "aaaaaa"], iter(partial(token_hex, 3), ""))
+    monkeypatch.setattr("secrets.token_hex", lambda size: next(drawn))
+    cluster.load([deployment(replicas=2), service()])
+    await until(lambda: len(ready_addresses(cluster)) == 2)
+    assert sum(name_of(pod).endswith("aaaaa") for pod in cluster.objects("Pod")) == 1
 
 
 @pytest.mark.parametrize("policy", ["Background", "Foreground"])

@@ -241,6 +241,11 @@ class Connection(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle  # None before the first request
         return cycle is not None and not cycle.response_complete
 
+    def is_new(self) -> bool:
+        """Say whether its first request has yet to come."""
+        is_begun = self._requests > 0 or self._is_in_body or self.is_answering()
+        return not (is_begun or self._is_deaf or self.transport.is_closing())
+
     def is_quiet(self) -> bool:
         """Say whether nobody would miss this connection."""
         return not (self._is_in_body or self.is_answering() or self.transport.is_closing())
