@@ -1,9 +1,9 @@
 """Which tests run side by side, and which alone: for ``pytest -n``, that is ``./setup.sh test``.
 
 Most tests are spread over all workers, file by file. Those of a folder that shares one running
-service go to one worker, first, because they take longest. Those that measure how punctual the load
-tester is, or need a dozen processes, come last: one worker runs all of them when the others have
-nothing left.
+service go to one worker, first, because they take longest. Those that measure how soon a process is
+back or how punctual the load tester is, or need a dozen processes, come last: one worker runs all
+of them when the others have nothing left.
 """
 
 from collections.abc import Generator, Iterable
@@ -15,6 +15,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER: Final = ("tests/end_to_end/", "tests/hostile/", "tests/page/")
 ALONE: Final = (
+    "tests/durability/test_one_owner.py",
+    "tests/durability/test_orphans.py",
+    "tests/durability/test_shutdown.py",
+    "tests/end_to_end/test_cancelling.py",
     "tests/load_tester/swarm/",
     "tests/load_tester/generator/",
     "tests/load_tester/test_session.py",
@@ -22,8 +26,9 @@ ALONE: Final = (
     "tests/load_tester/engine/",
     "tests/cluster/",
 )
-"""The load tester calls a run invalid when other processes had the cores; a crew of dispatchers and
-their servers take them from everybody else."""
+"""A promise of seconds is measured on a machine that does nothing else; the load tester calls a run
+invalid when other processes had the cores; a crew of dispatchers and their servers take them from
+everybody else."""
 
 
 class AloneAtTheEnd(LoadScopeScheduling):  # type: ignore[misc]  # no types
@@ -68,6 +73,5 @@ def sendable(text: str) -> str:
 
 
 def _turn(nodeid: str) -> int:
-    if nodeid.startswith(TOGETHER):
-        return -1
-    return next((turn for turn, folder in enumerate(ALONE, 1) if nodeid.startswith(folder)), 0)
+    alone = next((turn for turn, folder in enumerate(ALONE, 1) if nodeid.startswith(folder)), 0)
+    return -1 if not alone and nodeid.startswith(TOGETHER) else alone

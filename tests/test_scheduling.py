@@ -31,6 +31,13 @@ def test_all_tests_that_run_alone_are_one_unit_of_work() -> None:
     assert unit_of(first) == unit_of(second) != unit_of("tests/load_tester/plan/test_a.py::test")
 
 
+def test_what_runs_alone_does_so_although_its_folder_shares_a_service() -> None:
+    alone, shared = "tests/end_to_end/test_cancelling.py::test", "tests/end_to_end/test_a.py::test"
+    assert unit_of(alone) == unit_of("tests/load_tester/engine/test_a.py::test") != unit_of(shared)
+    items = [cast(pytest.Item, SimpleNamespace(nodeid=nodeid)) for nodeid in (alone, shared, "t")]
+    assert [item.nodeid for item in in_order(items)] == [shared, "t", alone]
+
+
 def test_the_longest_come_first_what_runs_alone_comes_last_and_else_the_order_stays() -> None:
     engine, hostile = "tests/load_tester/engine/a", "tests/hostile/a"
     nodeids = ["tests/b", engine, "tests/a", hostile, "tests/load_tester/cli/a"]
