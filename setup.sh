@@ -68,6 +68,8 @@ install() {
 run_tests() {
     # Which of them run side by side: tests/scheduling.py.
     [ $# -gt 0 ] || set -- -n auto --maxprocesses 4
+    # The tests start hundreds of processes: each would compile all its modules again.
+    unset PYTHONDONTWRITEBYTECODE
     say "pytest"
     exec "$PY" -m pytest "$@"
 }
