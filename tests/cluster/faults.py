@@ -65,7 +65,7 @@ async def suffer(
             async with under_load(clients, plan, ends_within_s=ends_within_s):
                 await asyncio.sleep(_CALM_S)
                 times = [await _apply(harm, dispatchers, log) for harm in harms.values()]
-                while len(log.accepted()) <= _ENOUGH:
+                while len(log.accepted()) <= _ENOUGH:  # noqa: ASYNC110 - a log has no event
                     await asyncio.sleep(_CALM_S)
             await clients.look_again()
         verdict = check(log, read_executions(*dispatchers.logs), may_half_refuse=True)
