@@ -15,6 +15,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER: Final = ("tests/end_to_end/", "tests/hostile/", "tests/page/")
 ALONE: Final = (
+    "tests/durability/test_crash_points.py",
+    "tests/durability/test_kill_loop.py",
     "tests/durability/test_one_owner.py",
     "tests/durability/test_orphans.py",
     "tests/durability/test_shutdown.py",
