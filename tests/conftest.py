@@ -6,12 +6,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import settings
 
-pytest_plugins = [
-    "tests.scheduling",
-    "tests.disturbance",
-    "tests.memory",
-    "tests.servers.fixtures",
-]
+pytest_plugins = ["tests.memory", "tests.scheduling", "tests.servers.fixtures"]
 
 _LONG_TIMEOUT_S = 7200
 

@@ -63,7 +63,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300)
 async def test_a_broker_that_fails_costs_refusals_and_nothing_else(
     tmp_path: Path, backends: Backends, seed: int, is_long: bool, tell: Tell
 ) -> None:

@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 
 from dispatcher.errors import NotFoundError, ResultsUnavailableError
-from dispatcher.jobs import CachedResult, Delivery, Idempotency, Job, JobState
-from dispatcher.results.base import ResultStore
+from dispatcher.jobs import CachedResult, Delivery, Idempotency, JobState
 from dispatcher.results.sealing import PROCESSING, seal
 from tests.dispatcher.records import completed, failed, make_job
 from tests.dispatcher.results.ending import end, hit, make_batch
@@ -48,14 +46,6 @@ async def test_nothing_is_lost_when_redis_forgets_everything(sharing: Sharing) -
     assert await there.save(completed(works))
 
 
-async def complete_list(store: ResultStore) -> Sequence[Job]:
-    """The jobs of Ann, from a store that may say that she should come back."""
-    async with asyncio.timeout(20):
-        while True:
-            with suppress(ResultsUnavailableError):
-                return await store.list_jobs(tenant="ann", limit=100)
-
-
 async def test_lists_are_complete_again_after_a_moment(sharing: Sharing) -> None:
     here, there = await sharing.open(), await sharing.open()
     names = [f"job-{number}" for number in range(40)]
@@ -67,7 +57,7 @@ async def test_lists_are_complete_again_after_a_moment(sharing: Sharing) -> None
     assert [job.id for job in before] == names[::-1]
     sharing.forget()
     await here.add(make_job("younger", tenant="ann"))
-    after = await complete_list(there)
+    after = await there.list_jobs(tenant="ann", limit=100)
     assert [job.id for job in after] == ["younger", *names[::-1]]
     assert after[1:] == before
     await until(lambda: here.count() == there.count() == len(names) + 1)

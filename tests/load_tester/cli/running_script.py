@@ -7,15 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-from load_tester.errors import ExitCode
 
 SCRIPT = Path(__file__).resolve().parents[3] / "load_tester" / "load_tester.py"
 _LONGEST_S = 90.0
-REPLAYED: Final = frozenset({ExitCode.OK, ExitCode.GENERATOR_INVALID})
-"""The whole schedule was replayed. The second says besides that the machine was not quiet, which
-it cannot be expected to be; it is for the tests of the verdict to tell the two apart."""
 
 
 @dataclass(frozen=True)
