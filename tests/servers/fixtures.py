@@ -18,7 +18,7 @@ from tests.servers.prometheus import PROMTOOL, PrometheusServer
 from tests.servers.rabbitmq import NameServer, RabbitmqServer
 from tests.servers.rabbitmq_cluster import RabbitmqCluster
 from tests.servers.redis import RedisServer
-from tests.servers.s3 import PROGRAM as S3_PROGRAM
+from tests.servers.s3 import PYTHON as S3_PYTHON
 from tests.servers.s3 import S3Server
 
 
@@ -147,7 +147,7 @@ def _redis(guard: Guard, folder: Path) -> Iterator[RedisServer]:
 
 @contextmanager
 def _s3(guard: Guard, folder: Path) -> Iterator[S3Server]:
-    need(str(S3_PROGRAM))
+    need(str(S3_PYTHON))
     with closing(S3Server(guard, folder)) as server:
         server.start()
         yield server

@@ -1,4 +1,4 @@
-"""moto's S3 server: real HTTP, real conditional puts, everything in memory."""
+"""moto's S3 server: real HTTP, conditional puts (see ``s3_program``), everything in memory."""
 
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -10,7 +10,8 @@ import httpx
 from tests.ports import free_port
 from tests.servers.processes import Guard, ServerProcess
 
-PROGRAM: Final = Path(__file__).parents[2] / ".venv-s3" / "bin" / "moto_server"
+PROGRAM: Final = Path(__file__).with_name("s3_program.py")
+PYTHON: Final = Path(__file__).parents[2] / ".venv-s3" / "bin" / "python"
 """In an environment of its own: what moto needs contradicts what Conveyor needs."""
 _REGION: Final = "eu-central-1"
 
@@ -42,7 +43,7 @@ class S3Server(ServerProcess):
         return f"s3://{bucket}?endpoint={endpoint}&region={_REGION}"
 
     def _command(self) -> Sequence[str]:
-        return [str(PROGRAM), "-H", "127.0.0.1", "-p", str(self.port)]
+        return [str(PYTHON), str(PROGRAM), str(self.port)]
 
     def _is_ready(self) -> bool:
         try:

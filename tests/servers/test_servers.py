@@ -1,5 +1,10 @@
 import asyncio
 import subprocess
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from pathlib import Path
 
 import aio_pika
 import psutil
@@ -24,6 +29,17 @@ async def declare(url: str, name: str) -> None:
     async with connection:
         channel = await connection.channel()
         await channel.declare_queue(name, durable=True, arguments={"x-queue-type": "quorum"})
+
+
+def bucket_of(server: S3Server) -> S3Store:
+    """Make a bucket and connect to it."""
+    return S3Store(
+        server.new_bucket(),
+        endpoint=f"http://127.0.0.1:{server.port}",
+        access_key_id=server.environment["AWS_ACCESS_KEY_ID"],
+        secret_access_key=server.environment["AWS_SECRET_ACCESS_KEY"],
+        client_options={"allow_http": True},
+    )
 
 
 async def test_each_test_has_a_virtual_host_of_its_own(rabbitmq: RabbitmqServer) -> None:
@@ -96,17 +112,40 @@ def test_a_restarted_redis_has_the_same_address_and_nothing_in_it(own_redis: Red
 
 
 def test_the_s3_server_keeps_an_object_only_if_there_is_none(s3_server: S3Server) -> None:
-    store = S3Store(
-        s3_server.new_bucket(),
-        endpoint=f"http://127.0.0.1:{s3_server.port}",
-        access_key_id=s3_server.environment["AWS_ACCESS_KEY_ID"],
-        secret_access_key=s3_server.environment["AWS_SECRET_ACCESS_KEY"],
-        client_options={"allow_http": True},
-    )
+    store = bucket_of(s3_server)
     store.put("path", b"first", mode="create")
     with pytest.raises(AlreadyExistsError):
         store.put("path", b"second", mode="create")
     assert store.get("path").bytes() == b"first"
+
+
+class RestlessS3Server(S3Server):
+    """One that changes threads so often that two requests often do the same at once."""
+
+    def _command(self) -> Sequence[str]:
+        python, program, *arguments = super()._command()
+        restless = (
+            f"import runpy, sys; sys.setswitchinterval(1e-6); sys.argv = {[program, *arguments]}; "
+            f"runpy.run_path({program!r}, run_name='__main__')"
+        )
+        return [python, "-c", restless]
+
+
+def test_of_many_who_put_at_once_the_s3_server_lets_one(guard: Guard, tmp_path: Path) -> None:
+    with closing(RestlessS3Server(guard, tmp_path)) as server, ThreadPoolExecutor(8) as threads:
+        server.start()
+        put = partial(is_put, bucket_of(server))
+        for path in map(str, range(100)):
+            assert sum(threads.map(put, [path] * 8)) == 1
+
+
+def is_put(store: S3Store, path: str) -> bool:
+    """Put an object if there is none, and say whether that was so."""
+    try:
+        store.put(path, b"", mode="create")
+    except AlreadyExistsError:
+        return False
+    return True
 
 
 def test_what_is_left_behind_ends_with_its_guard() -> None:
