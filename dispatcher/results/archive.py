@@ -93,6 +93,10 @@ class Archive:
             return _decode(_job, ended_path, ended)
         return None if still_open is None else _decode(_job, open_path, still_open)
 
+    async def find_open(self, job_id: str) -> Job | None:
+        """Return a job as it was accepted, which may have ended; None when there is no record."""
+        return await self._find(_job, f"{OPEN}/{job_id}")
+
     async def find_ended(self, job_id: str) -> Job | None:
         """Return a job that has ended; None when it has not."""
         return await self._find(_job, f"{ENDED}/{job_id}")

@@ -157,18 +157,29 @@ class Ledger:
         """Have Redis know again what the archive says, if that can be."""
         with contextlib.suppress(ResultsUnavailableError, StorageUnavailableError):
             await self.put_back(job)
+            if not job.state.is_terminal:  # it may have been discarded since it was read
+                await self.correct(job)
 
     async def put_back(self, job: Job) -> None:
-        """Have Redis know again what the archive says.
+        """Have Redis know again what the archive said.
 
         Raises:
             ResultsUnavailableError: Redis is away.
-            StorageUnavailableError: it cannot be told whether the job is still there.
         """
         await self._records.keep(job, is_undelivered=await self.is_undelivered(job))
-        # It may have been discarded since it was read.
-        if not job.state.is_terminal and await self._archive.find(job.id) is None:
+
+    async def correct(self, job: Job) -> None:
+        """Compare a job that Redis has as open with the archive.
+
+        Raises:
+            ResultsUnavailableError: Redis is away.
+            StorageUnavailableError: the archive is.
+        """
+        archived = await self._archive.find(job.id)
+        if archived is None:
             await self.forget(job.id, job.tenant)
+        elif archived.state.is_terminal:
+            await self.put_back(archived)
 
     async def is_undelivered(self, job: Job) -> bool:
         """Say whether the webhook of a job is still to be delivered."""

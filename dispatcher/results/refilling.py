@@ -4,9 +4,8 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Iterator
-from itertools import islice
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from dispatcher.errors import NotFoundError
 from dispatcher.jobs import Job
@@ -19,6 +18,7 @@ from dispatcher.results.shared_retention import SharedRetention, TryLead
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 _AT_A_TIME: Final = 16
 _LEAD_FOR_S: Final = 15.0
 _DUTY: Final = "refill"
@@ -67,15 +67,13 @@ class Refilling:
         began, token = time.monotonic(), secrets.token_hex(8)
         await self._records.begin_filling(token)
         undelivered = {job_id async for job_id, _ in self._archive.list(DELIVERIES)}
+        ended = list(await self._archive.list_by_age(ENDED))
         count = 0
-        for folder in (ENDED, OPEN):
-            find = self._archive.find_ended if folder == ENDED else self._archive.find
-            ids = await self._archive.list_by_age(folder)
-            while some := list(islice(ids, _AT_A_TIME)):
-                jobs = await asyncio.gather(*map(find, some))
-                count += await self._put_back(filter(None, jobs), undelivered)
+        async for jobs in self._read(ended, self._archive.find_ended):
+            count += await self._put_back(jobs, undelivered)
+        count += await self._put_open_back(set(ended))
         async for hits in self._packs.all():
-            count += await self._put_back(iter(hits), undelivered)
+            count += await self._put_back(hits, undelivered)
         for batch_id in await self._archive.list_by_age(BATCHES):
             try:
                 await self._batches.get(batch_id)  # which remembers it
@@ -88,12 +86,40 @@ class Refilling:
                 time.monotonic() - began,
             )
 
-    async def _put_back(self, jobs: Iterator[Job], undelivered: set[str]) -> int:
-        """Have Redis know jobs again; return how many."""
-        kept = (j for j in jobs if j.id in undelivered or not self._retention.is_over(j))
-        count = 0
-        while some := list(islice(kept, _AT_A_TIME)):
-            await asyncio.gather(*map(self._ledger.put_back, some))
-            count += len(some)
-        await self._try_lead(_DUTY, for_s=_LEAD_FOR_S)
+    async def _put_open_back(self, ended: set[str]) -> int:
+        """Have Redis know again what has not ended; return how many jobs.
+
+        Each record is read once. That it was discarded, or ended, meanwhile shows in one more list
+        of all of them, which is one request for a thousand; the records themselves are a thousand.
+        """
+        was_open: dict[str, Job] = {}
+        ids = [job_id for job_id in await self._archive.list_by_age(OPEN) if job_id not in ended]
+        async for jobs in self._read(ids, self._archive.find_open):
+            await self._put_back(jobs, set())
+            was_open.update((job.id, job) for job in jobs)
+        count = len(was_open)
+        async for job_id, _ in self._archive.list(OPEN):
+            was_open.pop(job_id, None)
+        for some in _portions(list(was_open.values())):
+            await asyncio.gather(*map(self._ledger.correct, some))
         return count
+
+    async def _read(
+        self, ids: Sequence[str], find: Callable[[str], Awaitable[Job | None]]
+    ) -> AsyncIterator[list[Job]]:
+        """Yield the jobs of which there are records, some at a time."""
+        for some in _portions(ids):
+            yield [job for job in await asyncio.gather(*map(find, some)) if job is not None]
+
+    async def _put_back(self, jobs: Iterable[Job], undelivered: set[str]) -> int:
+        """Have Redis know jobs again; return how many."""
+        kept = [j for j in jobs if j.id in undelivered or not self._retention.is_over(j)]
+        for some in _portions(kept):
+            await asyncio.gather(*map(self._ledger.put_back, some))
+        await self._try_lead(_DUTY, for_s=_LEAD_FOR_S)
+        return len(kept)
+
+
+def _portions(whole: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut a sequence into what is asked of a server at once."""
+    return (whole[start : start + _AT_A_TIME] for start in range(0, len(whole), _AT_A_TIME))

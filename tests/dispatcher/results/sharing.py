@@ -7,6 +7,7 @@ from typing import Any, Self
 from redis import Redis
 
 from dispatcher.jobs import Delivery
+from dispatcher.queues.backlog import Backlog
 from dispatcher.results.redis import RedisResultStore
 from dispatcher.servers.objects import ObjectStore
 from dispatcher.servers.redis_connection import RedisConnection
@@ -74,6 +75,7 @@ class Sharing:
             "retention_s": RETENTION_S,
             "retention_count": RETENTION_COUNT,
             "key_retention_s": KEY_RETENTION_S,
+            "try_lead": Backlog(await self.redis()).try_lead,
         }
         store = RedisResultStore(
             await self.redis(),
