@@ -18,6 +18,7 @@ import psutil
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGES = PROJECT / "images"
 START_TIMEOUT_S = 90.0
+ENDS_WITHIN_S = 40.0
 
 
 @dataclass
@@ -127,13 +128,15 @@ def _is_step(process: psutil.Process) -> bool:
 
 
 def end(process: subprocess.Popen[str]) -> None:
-    """End a dispatcher, politely and then by force."""
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(timeout=40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    """End a dispatcher; fail when it has to be done by force."""
+    try:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(timeout=ENDS_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise AssertionError(f"it did not end within {ENDS_WITHIN_S:.0f} s") from None
+    finally:
+        if process.stdout is not None:
+            process.stdout.close()

@@ -10,6 +10,7 @@ from kubernetes.utils import parse_quantity
 
 from dispatcher.api.guards.exposure import check_exposure
 from dispatcher.settings import Settings, load_settings
+from step_app.contract.export import ENDPOINT
 from tests.k8s.manifests import (
     SHARED,
     WHOLE,
@@ -24,8 +25,8 @@ from tests.k8s.manifests import (
 
 _NAMES: Final = [*WHOLE, "dispatcher"]
 _ALONE: Final = [name for name in _NAMES if name not in SHARED]
-_OF_OTHERS: Final = {"AWS_ACCESS_KEY_ID", "SSL_CERT_FILE"}
-"""Variables that libraries read."""
+_OF_OTHERS: Final = {"AWS_ACCESS_KEY_ID", "SSL_CERT_FILE", ENDPOINT}
+"""Variables that libraries read, or any program that makes spans."""
 _PARTS: Final = {"MINIO_SCHEME", "RABBITMQ_SCHEME", "REDIS_SCHEME"}
 """Variables that others have inside."""
 

@@ -195,6 +195,18 @@ def test_prometheus_and_keda_are_let_in_where_they_are_used() -> None:
         assert not is_allowed(policies, keda, _STEP, 5000)
 
 
+@pytest.mark.parametrize("name", WHOLE)
+def test_dispatchers_and_steps_reach_the_collector_of_spans_where_it_is_used(name: str) -> None:
+    policies, is_used = _policies(name), name in ("everything", "shared")
+    collector = End("observability", {"app": "collector"}, address="10.4.0.15")
+    for source in (_DISPATCHER, _STEP, _FIRST_STEP):
+        assert is_allowed(policies, source, collector, 4318) is is_used
+        assert not is_allowed(policies, source, collector, 80)
+    if is_used:
+        assert is_allowed(policies, _STEP, _DNS, 53, "UDP")
+        assert not is_allowed(policies, collector, _STEP, 5000)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_k22_no_service_opens_a_port_of_the_nodes(name: str) -> None:
     for service in find(name, "Service"):

@@ -10,10 +10,11 @@ import yaml
 
 from dispatcher.jobs import Priority
 from dispatcher.telemetry.metrics import Metrics
+from step_app.contract.export import traces_url
 from step_app.metrics import StepMetrics
 from tests.k8s.dashboards import ALERTS, dashboard, panels, queries
 from tests.k8s.dashboards import alerts as alert_rules
-from tests.k8s.manifests import dispatcher_pod, find, get, pods, selects, worker_pod
+from tests.k8s.manifests import WHOLE, dispatcher_pod, find, get, pods, selects, worker_pod
 
 _TYPE: Final = re.compile(r"^# TYPE (\S+) (\S+)$", re.MULTILINE)
 _FULL: Final = "everything"
@@ -146,6 +147,13 @@ def test_workers_that_no_service_leads_to_are_monitored_too() -> None:
     assert not selects(monitor["spec"]["selector"], dispatcher_pod("shared").labels)
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     assert endpoint["authorization"]["type"] == "Bearer"
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_everything_that_makes_spans_is_told_of_the_collector_where_one_is_used(name: str) -> None:
+    url = "http://otel-collector.observability.svc:4318/v1/traces"
+    told = {traces_url(pod.environment) for pod in pods(name) if pod.is_own}
+    assert told == ({url} if name in ("everything", "shared") else {None})
 
 
 @pytest.mark.parametrize(
