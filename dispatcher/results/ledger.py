@@ -158,7 +158,7 @@ class Ledger:
         with contextlib.suppress(ResultsUnavailableError, StorageUnavailableError):
             await self.put_back(job)
             if not job.state.is_terminal:  # it may have been discarded since it was read
-                await self.correct(job)
+                await self.correct(job.id, job.tenant)
 
     async def put_back(self, job: Job) -> None:
         """Have Redis know again what the archive said.
@@ -168,16 +168,16 @@ class Ledger:
         """
         await self._records.keep(job, is_undelivered=await self.is_undelivered(job))
 
-    async def correct(self, job: Job) -> None:
+    async def correct(self, job_id: str, tenant: str | None) -> None:
         """Compare a job that Redis has as open with the archive.
 
         Raises:
             ResultsUnavailableError: Redis is away.
             StorageUnavailableError: the archive is.
         """
-        archived = await self._archive.find(job.id)
+        archived = await self._archive.find(job_id)
         if archived is None:
-            await self.forget(job.id, job.tenant)
+            await self.forget(job_id, tenant)
         elif archived.state.is_terminal:
             await self.put_back(archived)
 

@@ -92,16 +92,16 @@ class Refilling:
         Each record is read once. That it was discarded, or ended, meanwhile shows in one more list
         of all of them, which is one request for a thousand; the records themselves are a thousand.
         """
-        was_open: dict[str, Job] = {}
+        tenants: dict[str, str] = {}
         ids = [job_id for job_id in await self._archive.list_by_age(OPEN) if job_id not in ended]
         async for jobs in self._read(ids, self._archive.find_open):
             await self._put_back(jobs, set())
-            was_open.update((job.id, job) for job in jobs)
-        count = len(was_open)
+            tenants.update((job.id, job.tenant) for job in jobs)
+        count = len(tenants)
         async for job_id, _ in self._archive.list(OPEN):
-            was_open.pop(job_id, None)
-        for some in _portions(list(was_open.values())):
-            await asyncio.gather(*map(self._ledger.correct, some))
+            tenants.pop(job_id, None)
+        for some in _portions(list(tenants.items())):
+            await asyncio.gather(*(self._ledger.correct(job_id, of) for job_id, of in some))
         return count
 
     async def _read(
