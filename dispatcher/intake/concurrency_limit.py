@@ -6,8 +6,12 @@ comes back. Such an overload outlives what caused it ("Metastable Failures in th
 al., OSDI 2022). So whoever comes beyond the limit waits for a moment, as a burst may, and is then
 refused before any server is asked.
 
-The limit follows the time that it takes, by additive increase and multiplicative decrease (Chiu
-and Jain, "Analysis of the increase and decrease algorithms for congestion avoidance", 1989).
+The limit follows the time that it takes. It grows by one a round (additive increase, Chiu and Jain,
+"Analysis of the increase and decrease algorithms for congestion avoidance", 1989). Once one has
+been under way for too long, whether or not it has ended, it falls at once to what the servers have
+shown that they can do in that time: under way are as many as are done a second, times the seconds
+that each takes (Little, "A proof for the queuing formula L = λW", 1961). To find that by halves takes
+rounds, each as long as the overload makes it.
 """
 
 import asyncio
@@ -33,7 +37,7 @@ class LimitPolicy:
     slow_s: float = 1.0
     """Whoever waits longer would have been better off elsewhere, or later."""
     decrease: float = 0.7
-    """Part of the limit that is left when something was slow."""
+    """Part of the limit that is left at most when something is slow."""
     most_waiting: int = 512
     wait_s: float = 2.0
     """How long one that comes beyond the limit waits; a part of what a client waits in all."""
@@ -54,7 +58,12 @@ class ConcurrencyLimit:
         self._jitter = jitter or random.Random()
         self._limit = float(self._policy.most)
         self._decreased_at = clock()
-        self._under_way = 0
+        self._began: dict[object, float] = {}
+        """When those under way began, the oldest first."""
+        self._promised = 0
+        """Places of those who have waited and have not begun yet."""
+        self._ended: deque[float] = deque()
+        """When those ended that were neither refused nor given up, of the last ``slow_s``."""
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -79,16 +88,23 @@ class ConcurrencyLimit:
             OverloadedError: as many as may are under way, and none ended soon.
         """
         self.check()
+        self._look(self._clock())
         if self._waiting or self._under_way >= self.limit:
             await self._wait()
-        else:
-            self._under_way += 1
-        began_at = self._clock()
+            self._promised -= 1
+        one = object()
+        self._began[one] = self._clock()
+        is_done = False
         try:
             yield
+            is_done = True
         finally:
-            self._note(began_at, self._clock())
-            self._leave()
+            self._note(one, is_done=is_done)
+            self._go_on()
+
+    @property
+    def _under_way(self) -> int:
+        return len(self._began) + self._promised
 
     async def _wait(self) -> None:
         """Wait for a place, which is taken when this returns; first come, first served."""
@@ -101,18 +117,18 @@ class ConcurrencyLimit:
             if place in self._waiting:
                 self._waiting.remove(place)
             if place.done() and not place.cancelled():  # it came at the same moment
-                self._leave()
+                self._promised -= 1
+                self._go_on()
             if isinstance(exc, TimeoutError):
                 raise self._refusal() from exc
             raise
 
-    def _leave(self) -> None:
-        """Give back a place, and all that are free to those who wait."""
-        self._under_way -= 1
+    def _go_on(self) -> None:
+        """Give the places that are free to those who wait."""
         while self._waiting and self._under_way < self.limit:
             place = self._waiting.popleft()
             if not place.done():
-                self._under_way += 1
+                self._promised += 1
                 place.set_result(None)
 
     def _refusal(self) -> OverloadedError:
@@ -121,10 +137,26 @@ class ConcurrencyLimit:
             retry_after_s=self._jitter.randint(*_RETRY_AFTER_S),
         )
 
-    def _note(self, began_at: float, now: float) -> None:
-        policy = self._policy
-        if now - began_at < policy.slow_s:
-            self._limit = min(policy.most, self._limit + 1 / self._limit)
-        elif began_at >= self._decreased_at:  # else it began under a limit that is no more
-            self._limit = max(policy.least, self._limit * policy.decrease)
-            self._decreased_at = now
+    def _note(self, one: object, *, is_done: bool) -> None:
+        """Take note that one has ended."""
+        now = self._clock()
+        if is_done:
+            self._ended.append(now)
+        self._look(now)
+        if now - self._began.pop(one) < self._policy.slow_s:
+            self._limit = min(self._policy.most, self._limit + 1 / self._limit)
+
+    def _look(self, now: float) -> None:
+        """Lower the limit when one of those under way is slow."""
+        while self._ended and self._ended[0] <= now - self._policy.slow_s:
+            self._ended.popleft()
+        for began_at in self._began.values():
+            if now - began_at < self._policy.slow_s:
+                break
+            if began_at >= self._decreased_at:  # else it began under a limit that is no more
+                self._lower(now)
+
+    def _lower(self, now: float) -> None:
+        within_reach = min(self._limit * self._policy.decrease, len(self._ended))
+        self._limit = max(self._policy.least, within_reach)
+        self._decreased_at = now

@@ -69,7 +69,7 @@ class Refilling:
         undelivered = {job_id async for job_id, _ in self._archive.list(DELIVERIES)}
         ended = list(await self._archive.list_by_age(ENDED))
         count = 0
-        async for jobs in self._read(ended, self._archive.find_ended):
+        async for jobs in self._read_ended(ended):
             count += await self._put_back(jobs, undelivered)
         count += await self._put_open_back(set(ended))
         async for hits in self._packs.all():
@@ -103,6 +103,20 @@ class Refilling:
         for some in _portions(list(tenants.items())):
             await asyncio.gather(*(self._ledger.correct(job_id, of) for job_id, of in some))
         return count
+
+    async def _read_ended(self, ids: Sequence[str]) -> AsyncIterator[list[Job]]:
+        """Yield jobs that have ended, some at a time.
+
+        What Redis has of them is right, since an end is for ever. So when it goes away before it
+        knows all, the next attempt asks the object store for what is missing and nothing else.
+        """
+        for some in _portions(ids):
+            known = [entry[0] for entry in await self._records.find_all(some) if entry]
+            ended = [job for job in known if job.state.is_terminal]
+            missing = [job_id for job_id in some if job_id not in {job.id for job in ended}]
+            async for jobs in self._read(missing, self._archive.find_ended):
+                ended += jobs
+            yield ended
 
     async def _read(
         self, ids: Sequence[str], find: Callable[[str], Awaitable[Job | None]]

@@ -89,9 +89,42 @@ async def test_when_many_wait_nobody_else_need_come() -> None:
 async def test_what_takes_long_lowers_the_limit_and_never_below_the_least() -> None:
     clock = Clock()
     limit = limit_at(clock)
-    for expected in (5, 2, 2):
+    for expected in (POLICY.least, POLICY.least):
         await take(limit, clock, for_s=POLICY.slow_s)
         assert limit.limit == expected
+
+
+@pytest.mark.parametrize(("ended", "expected"), [(1, 2), (4, 4), (9, 5)])
+async def test_the_limit_falls_to_what_was_done_in_the_time_one_may_take(
+    ended: int, expected: int
+) -> None:
+    clock = Clock()
+    limit = limit_at(clock)
+    for _ in range(10):
+        await take(limit, clock, for_s=0.0)  # too long ago to count
+    clock.now += 0.5
+    async with limit.taken():
+        clock.now += 0.6
+        for _ in range(ended):
+            await take(limit, clock, for_s=0.0)
+        clock.now += 0.4
+        assert limit.limit == POLICY.most
+        await take(limit, clock, for_s=0.0)  # whoever comes finds that the first one is slow
+        lowered = limit.limit
+    assert lowered == limit.limit == expected
+
+
+@pytest.mark.parametrize("reason", [asyncio.CancelledError(), OverloadedError("No room.")])
+async def test_what_is_given_up_or_refused_is_nothing_done(reason: BaseException) -> None:
+    clock = Clock()
+    limit = limit_at(clock)
+    async with limit.taken():
+        for _ in range(6):
+            with pytest.raises(type(reason)):
+                async with limit.taken():
+                    raise reason
+        clock.now += POLICY.slow_s
+    assert limit.limit == POLICY.least
 
 
 async def test_those_that_began_together_lower_it_once() -> None:
@@ -100,7 +133,13 @@ async def test_those_that_began_together_lower_it_once() -> None:
     async with AsyncExitStack() as stack:
         for _ in range(4):
             await stack.enter_async_context(limit.taken())
-        clock.now += POLICY.slow_s
+        clock.now += 0.9
+        for _ in range(5):
+            await take(limit, clock, for_s=0.0)
+        clock.now += 0.1
+        await take(limit, clock, for_s=0.0)
+        assert limit.limit == 5
+        clock.now += POLICY.slow_s  # by now nothing has ended lately
     assert limit.limit == 5
 
 
@@ -110,7 +149,7 @@ async def test_what_ends_soon_raises_the_limit_by_one_a_round_and_never_above_th
     await take(limit, clock, for_s=POLICY.slow_s)
     for _ in range(6):
         await take(limit, clock, for_s=0.1)
-    assert limit.limit == 6
+    assert limit.limit == 4
     for _ in range(200):
         await take(limit, clock, for_s=0.1)
     assert limit.limit == POLICY.most
@@ -127,7 +166,7 @@ async def test_a_failure_counts_by_its_time_like_anything_else() -> None:
         async with limit.taken():
             clock.now += POLICY.slow_s
             raise ValueError("late")
-    assert limit.limit == 5
+    assert limit.limit == POLICY.least
 
 
 async def test_a_submission_beyond_the_limit_asks_no_server() -> None:

@@ -44,12 +44,9 @@ def do_once_read(monkeypatch: pytest.MonkeyPatch, meanwhile: Meanwhile) -> None:
     monkeypatch.setattr(Archive, "find_open", find)
 
 
-async def test_the_record_of_each_open_job_is_read_once(
-    sharing: Sharing, store: RedisResultStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    jobs = [make_job(f"job-{number}") for number in range(40)]
-    for job in jobs:
-        await store.add(job)
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each object was read."""
     reads: Counter[str] = Counter()
     get = ObjectStore.get
 
@@ -58,9 +55,37 @@ async def test_the_record_of_each_open_job_is_read_once(
         return await get(objects, path)
 
     monkeypatch.setattr(ObjectStore, "get", count)
+    return reads
+
+
+async def test_the_record_of_each_open_job_is_read_once(
+    sharing: Sharing, store: RedisResultStore, reads: Counter[str]
+) -> None:
+    jobs = [make_job(f"job-{number}") for number in range(40)]
+    for job in jobs:
+        await store.add(job)
     sharing.forget()
     assert await listed(store) == jobs[::-1]
     assert reads == {f"open/{job.id}": 1 for job in jobs}
+
+
+async def test_ends_that_redis_has_already_are_not_read_again(
+    sharing: Sharing, store: RedisResultStore, reads: Counter[str]
+) -> None:
+    ended = []
+    for job in [make_job(f"job-{number}") for number in range(40)]:
+        await store.add(job)
+        ended.append(completed(job))
+        await store.save(ended[-1])
+    reads.clear()
+    sharing.forget()
+    assert await listed(store) == ended[::-1]
+    assert reads == {f"ended/{job.id}": 1 for job in ended}
+    reads.clear()
+    for key in (*sharing.raw.keys("*complete"), *sharing.raw.keys("*job:job-7")):
+        sharing.raw.delete(key)  # it went away again before all was there
+    assert await listed(store) == ended[::-1]
+    assert reads == {"ended/job-7": 1}
 
 
 async def test_a_job_that_is_discarded_meanwhile_does_not_come_back(
