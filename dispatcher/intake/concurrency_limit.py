@@ -6,12 +6,12 @@ comes back. Such an overload outlives what caused it ("Metastable Failures in th
 al., OSDI 2022). So whoever comes beyond the limit waits for a moment, as a burst may, and is then
 refused before any server is asked.
 
-The limit follows the time that it takes. It grows by one a round (additive increase, Chiu and Jain,
-"Analysis of the increase and decrease algorithms for congestion avoidance", 1989). Once one has
-been under way for too long, whether or not it has ended, it falls at once to what the servers have
-shown that they can do in that time: under way are as many as are done a second, times the seconds
-that each takes (Little, "A proof for the queuing formula L = λW", 1961). To find that by halves takes
-rounds, each as long as the overload makes it.
+The limit follows the time that it takes. It grows by one a round while all goes well (additive
+increase: Chiu and Jain, "Analysis of the increase and decrease algorithms for congestion
+avoidance", 1989). Once one has been under way for too long, whether or not it has ended, the limit
+falls at once to what the servers have shown that they can do in that time: as many are under way as
+are done a second, times the seconds that each takes (Little, "A proof for the queuing formula
+L = λW", 1961). To find that step by step takes rounds, each as long as the overload makes it.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _RETRY_AFTER_S: Final = (1, 3)
 class LimitPolicy:
     """The numbers of the decisions below."""
 
-    least: int = 4
+    least: int = 2
     most: int = 32
     slow_s: float = 1.0
     """Whoever waits longer would have been better off elsewhere, or later."""
@@ -40,7 +40,10 @@ class LimitPolicy:
     """Part of the limit that is left at most when something is slow."""
     most_waiting: int = 512
     wait_s: float = 2.0
-    """How long one that comes beyond the limit waits; a part of what a client waits in all."""
+    """How long one that comes beyond the limit waits; a part of what a client waits in all, so it
+    is less by what each takes: who has its turn too late is broken off and was done for nothing."""
+    least_wait: float = 0.1
+    """Part of that which it waits in any case."""
 
 
 class ConcurrencyLimit:
@@ -64,6 +67,8 @@ class ConcurrencyLimit:
         """Places of those who have waited and have not begun yet."""
         self._ended: deque[float] = deque()
         """When those ended that were neither refused nor given up, of the last ``slow_s``."""
+        self._took_s = 0.0
+        """As long as the last of them took, or one that took too long."""
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -82,7 +87,7 @@ class ConcurrencyLimit:
 
     @asynccontextmanager
     async def taken(self) -> AsyncIterator[None]:
-        """Count one as under way; how long it takes changes the limit, however it ends.
+        """Count one as under way; how long it takes changes the limit.
 
         Raises:
             OverloadedError: as many as may are under way, and none ended soon.
@@ -106,12 +111,17 @@ class ConcurrencyLimit:
     def _under_way(self) -> int:
         return len(self._began) + self._promised
 
+    @property
+    def _wait_s(self) -> float:
+        policy = self._policy
+        return max(policy.least_wait * policy.wait_s, policy.wait_s - self._took_s)
+
     async def _wait(self) -> None:
         """Wait for a place, which is taken when this returns; first come, first served."""
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
-            async with asyncio.timeout(self._policy.wait_s):
+            async with asyncio.timeout(self._wait_s):
                 await place
         except BaseException as exc:
             if place in self._waiting:
@@ -143,7 +153,11 @@ class ConcurrencyLimit:
         if is_done:
             self._ended.append(now)
         self._look(now)
-        if now - self._began.pop(one) < self._policy.slow_s:
+        took_s = now - self._began.pop(one)
+        is_slow = took_s >= self._policy.slow_s
+        if is_done or is_slow:  # a refusal at once says nothing about the servers
+            self._took_s = took_s
+        if is_done and not is_slow:
             self._limit = min(self._policy.most, self._limit + 1 / self._limit)
 
     def _look(self, now: float) -> None:

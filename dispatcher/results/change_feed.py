@@ -28,7 +28,7 @@ class ChangeFeed:
         self,
         waiters: Waiters,
         *,
-        read: Callable[[str], Awaitable[Job]],
+        look: Callable[[str], Awaitable[Job | None]],
         on_ended: Callable[[str], None],
         look_every_s: float,
     ) -> None:
@@ -36,12 +36,12 @@ class ChangeFeed:
 
         Args:
             waiters: whom to wake.
-            read: returns a job as it is.
+            look: returns a job as it is; None when nothing is known of it.
             on_ended: called with the id of each job that another dispatcher has ended.
             look_every_s: how often they are read although nothing was heard, in seconds.
         """
         self._waiters = waiters
-        self._read = read
+        self._look = look
         self._on_ended = on_ended
         self._look_every_s = look_every_s
         self._sender = secrets.token_hex(8)
@@ -95,6 +95,8 @@ class ChangeFeed:
         try:
             # What cannot be read now is read again soon.
             with contextlib.suppress(RequestError):
-                self._waiters.wake(await self._read(job_id))
+                job = await self._look(job_id)
+                if job is not None:
+                    self._waiters.wake(job)
         except Exception:
             _log.exception("a job that changed cannot be read", extra={"job_id": job_id})

@@ -90,8 +90,7 @@ class Finishing:
         Raises:
             StorageUnavailableError: it cannot be told whether it is kept.
         """
-        known = await self._ledger.find(job.id)
-        if known is None or known.state.is_terminal:
+        if not await self._ledger.ends.may_come(job.id):
             return False
         # Whoever is stopped while it waits has not undone what was asked for.
         return await self._errands.see_through(self._end(job))

@@ -12,11 +12,10 @@ from typing import Final
 from dispatcher.errors import ResultsUnavailableError, StorageUnavailableError
 from dispatcher.jobs import Job
 from dispatcher.results.archive import Archive
+from dispatcher.results.ends import FRESH_S, Ends
 from dispatcher.results.hit_packs import HitPacks
 from dispatcher.results.shared_records import Kept, SharedRecords
 
-_FRESH_S: Final = 10.0
-"""A job that has not ended is taken for that so long after it was last known."""
 _FRESH_IN_LISTS_S: Final = 60.0
 _MOST_UNTOLD: Final = 10_000
 _AT_A_TIME: Final = 16
@@ -59,6 +58,9 @@ class Ledger:
         self._records = records
         self._is_archive_away = is_archive_away
         self._in_hand = in_hand
+        self.ends: Final = Ends(
+            archive, records, is_archive_away=is_archive_away, remember=self.remember
+        )
         self._untold: dict[str, tuple[Job, bytes]] = {}
         """Ended jobs of which Redis has not heard, with what it shall tell the others."""
 
@@ -72,7 +74,7 @@ class Ledger:
             found = await self._records.find(job_id)
             if found is not None:
                 job, age_s = found
-                is_sure = job.state.is_terminal or age_s < _FRESH_S
+                is_sure = job.state.is_terminal or age_s < FRESH_S
                 return job if is_sure else await self._compared(job)
         archived = await self._archive.find(job_id)
         if archived is None and not await self.was_dropped(job_id):
@@ -175,11 +177,13 @@ class Ledger:
             ResultsUnavailableError: Redis is away.
             StorageUnavailableError: the archive is.
         """
-        archived = await self._archive.find(job_id)
-        if archived is None:
+        if await self._archive.find_open(job_id) is not None:
+            return  # should it have ended just now, Redis is told by whoever ended it
+        ended = await self._archive.find_ended(job_id)
+        if ended is None:
             await self.forget(job_id, tenant)
-        elif archived.state.is_terminal:
-            await self.put_back(archived)
+        else:
+            await self.put_back(ended)
 
     async def is_undelivered(self, job: Job) -> bool:
         """Say whether the webhook of a job is still to be delivered."""

@@ -101,7 +101,7 @@ class RedisResultStore(WaitedFor):
         )
         self._waiters = Waiters(self.get)
         self._feed = ChangeFeed(
-            self._waiters, read=self.get, on_ended=on_ended, look_every_s=look_every_s
+            self._waiters, look=self._ledger.ends.look, on_ended=on_ended, look_every_s=look_every_s
         )
         redis.subscribe(CHANNEL, self._feed.take)
         redis.on_return(self._feed.hurry)

@@ -14,6 +14,7 @@ from tests.dispatcher.intake.submitting import SlowQueue, submit
 from tests.dispatcher.intake.test_keeping_in_time import FarBlobs, shared_rooms
 from tests.dispatcher.rooms import Rooms
 from tests.dispatcher.waiting import turns
+from tests.virtual_time import run
 
 POLICY = LimitPolicy(least=2, most=10, slow_s=1.0, decrease=0.5, most_waiting=3, wait_s=0.05)
 
@@ -155,18 +156,38 @@ async def test_what_ends_soon_raises_the_limit_by_one_a_round_and_never_above_th
     assert limit.limit == POLICY.most
 
 
-async def test_a_failure_counts_by_its_time_like_anything_else() -> None:
+async def test_a_failure_may_lower_the_limit_and_never_raises_it() -> None:
     clock = Clock()
     limit = limit_at(clock)
-    with pytest.raises(ValueError, match="soon"):
-        async with limit.taken():
-            raise ValueError("soon")
-    assert limit.limit == POLICY.most
     with pytest.raises(ValueError, match="late"):
         async with limit.taken():
             clock.now += POLICY.slow_s
             raise ValueError("late")
     assert limit.limit == POLICY.least
+    for _ in range(20):
+        with pytest.raises(ValueError, match="soon"):
+            async with limit.taken():
+                raise ValueError("soon")
+    assert limit.limit == POLICY.least
+
+
+@pytest.mark.parametrize(("took_s", "waits_s"), [(0.5, 4.5), (2.0, 3.0), (60.0, 0.5)])
+def test_who_waits_waits_for_less_the_more_each_takes(took_s: float, waits_s: float) -> None:
+    policy = replace(POLICY, least=1, most=1, wait_s=5.0, least_wait=0.1)
+
+    async def refused_after_s() -> float:
+        loop = asyncio.get_running_loop()
+        limit = ConcurrencyLimit(policy, clock=loop.time)
+        async with limit.taken():
+            await asyncio.sleep(took_s)
+        async with limit.taken():
+            began = loop.time()
+            with pytest.raises(OverloadedError):
+                async with limit.taken():
+                    pytest.fail("there is no place")
+            return loop.time() - began
+
+    assert run(refused_after_s()) == pytest.approx(waits_s)
 
 
 async def test_a_submission_beyond_the_limit_asks_no_server() -> None:

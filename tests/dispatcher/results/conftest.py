@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from dispatcher.jobs import Delivery
 from dispatcher.results.base import ResultStore
 from dispatcher.results.memory import MemoryResultStore
 from dispatcher.results.sqlite import SqliteResultStore
+from dispatcher.servers.objects import ObjectStore
 from dispatcher.storage.writer import Writer
 from tests.dispatcher.results.ending import (
     KEY_RETENTION_S,
@@ -38,6 +40,20 @@ async def sharing(redis_url: str, s3_url: str) -> AsyncIterator[Sharing]:
     """Servers that stores of several dispatchers share, and what opens such stores."""
     async with Sharing(redis_url, s3_url) as shared:
         yield shared
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each object of the object store was read."""
+    reads: Counter[str] = Counter()
+    get = ObjectStore.get
+
+    async def count(objects: ObjectStore, path: str) -> bytes:
+        reads[path] += 1
+        return await get(objects, path)
+
+    monkeypatch.setattr(ObjectStore, "get", count)
+    return reads
 
 
 @pytest.fixture(params=BACKENDS)

@@ -22,7 +22,7 @@ class Store:
         self.ended: list[str] = []
         self.waiters = Waiters(self.read)
         self.feed = ChangeFeed(
-            self.waiters, read=self.read, on_ended=self.ended.append, look_every_s=look_every_s
+            self.waiters, look=self.read, on_ended=self.ended.append, look_every_s=look_every_s
         )
 
     async def read(self, job_id: str) -> Job:

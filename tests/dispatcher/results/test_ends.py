@@ -1,0 +1,126 @@
+"""Whether a job has ended costs one look into the object store where Redis does not tell."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from dispatcher.errors import StorageUnavailableError
+from dispatcher.results import ends
+from dispatcher.results.archive import Archive
+from dispatcher.results.redis import RedisResultStore
+from tests.dispatcher.records import completed, make_job
+from tests.dispatcher.results.sharing import Sharing
+from tests.dispatcher.waiting import until
+from tests.servers.proxy import TcpProxy
+from tests.servers.s3 import S3Server
+
+OPEN = make_job("a")
+ENDED = completed(OPEN)
+
+
+@pytest.fixture
+def proxy(s3_server: S3Server) -> Iterator[TcpProxy]:
+    with TcpProxy(s3_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def sharing(
+    redis_url: str, s3_url: str, s3_server: S3Server, proxy: TcpProxy
+) -> AsyncIterator[Sharing]:
+    url = s3_url.replace(f":{s3_server.port}", f":{proxy.port}")
+    async with Sharing(redis_url, url) as sharing:
+        yield sharing
+
+
+@pytest.fixture
+async def store(sharing: Sharing) -> AsyncIterator[RedisResultStore]:
+    """A store with an open job."""
+    store = await sharing.open()
+    await store.add(OPEN)
+    yield store
+
+
+async def test_what_redis_knows_of_late_is_not_looked_for(
+    store: RedisResultStore, reads: Counter[str]
+) -> None:
+    assert await store._ledger.ends.look("a") == OPEN
+    assert await store._ledger.ends.may_come("a")
+    assert await store.save(ENDED)
+    assert await store._ledger.ends.look("a") == ENDED
+    assert not await store._ledger.ends.may_come("a")
+    assert reads == {}
+
+
+async def test_what_redis_has_lost_costs_one_read(
+    sharing: Sharing, store: RedisResultStore, reads: Counter[str]
+) -> None:
+    sharing.forget()
+    assert await store._ledger.ends.look("a") is None
+    assert reads == {"ended/a": 1}
+    reads.clear()
+    assert await store._ledger.ends.may_come("a")
+    assert reads == {"open/a": 1}
+
+
+async def test_an_end_that_redis_has_lost_is_found_and_remembered(
+    sharing: Sharing, store: RedisResultStore, reads: Counter[str]
+) -> None:
+    await store.save(ENDED)
+    sharing.forget()
+    assert await store._ledger.ends.look("a") == ENDED
+    assert await store._ledger.ends.look("a") == ENDED
+    assert reads == {"ended/a": 1}
+    assert not await store._ledger.ends.may_come("a")
+
+
+async def test_of_an_end_that_redis_has_missed_one_who_looks_hears_later(
+    sharing: Sharing, store: RedisResultStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Archive(await sharing.objects()).end(ENDED)  # by one that died then
+    assert await store._ledger.ends.look("a") == OPEN
+    monkeypatch.setattr(ends, "FRESH_S", 0.0)
+    assert await store._ledger.ends.look("a") == ENDED
+
+
+async def test_what_was_compared_is_not_compared_again_at_once(
+    store: RedisResultStore, reads: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ends, "FRESH_S", 0.0)
+    assert await store._ledger.ends.look("a") == OPEN
+    assert reads == {"ended/a": 1}
+    monkeypatch.setattr(ends, "FRESH_S", 5.0)
+    found = await store._records.find("a")
+    assert found is not None
+    assert found[1] < 5.0
+
+
+async def test_a_job_that_is_not_there_has_no_end(store: RedisResultStore) -> None:
+    assert await store._ledger.ends.look("b") is None
+    assert not await store._ledger.ends.may_come("b")
+    assert not await store.save(completed(make_job("b")))
+
+
+async def test_a_job_that_was_discarded_has_no_end(
+    sharing: Sharing, store: RedisResultStore
+) -> None:
+    await store.discard("a")
+    sharing.forget()
+    assert not await store.save(ENDED)
+    assert await Archive(await sharing.objects()).find_ended("a") is None
+
+
+async def test_while_the_object_store_is_away_what_redis_knows_counts(
+    sharing: Sharing, store: RedisResultStore, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ends, "FRESH_S", 0.0)
+    proxy.refuse()
+    for _ in range(2):  # before that is noticed, and after
+        assert await store._ledger.ends.look("a") == OPEN
+        assert await store._ledger.ends.may_come("a")
+        await until(lambda: store.unready() is not None)
+    sharing.forget()
+    for asked in (store._ledger.ends.look, store._ledger.ends.may_come):
+        with pytest.raises(StorageUnavailableError):
+            await asked("a")
