@@ -15,7 +15,9 @@ class _Clock(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> Any:
         """Return what is ready."""
-        self.now += timeout or 0.0
+        if timeout is None:
+            raise RuntimeError("everybody waits for somebody else")
+        self.now += timeout
         return super().select(0)
 
 

@@ -185,7 +185,8 @@ class BatchIntake:
                 await self._blobs.hold(leader.job.digest)
                 held.append(leader.job.digest)
             jobs = [leader.job for leader in leading]
-            await self._intake.enqueue(jobs, is_admitted=is_admitted)
+            async with self._intake.in_time():
+                await self._intake.enqueue(jobs, is_admitted=is_admitted)
         except BaseException as exc:
             for digest in held:
                 await self._blobs.release(digest)

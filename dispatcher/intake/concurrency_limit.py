@@ -9,9 +9,10 @@ refused before any server is asked.
 The limit follows the time that it takes. It grows by one a round while all goes well (additive
 increase: Chiu and Jain, "Analysis of the increase and decrease algorithms for congestion
 avoidance", 1989). Once one has been under way for too long, whether or not it has ended, the limit
-falls at once to what the servers have shown that they can do in that time: as many are under way as
-are done a second, times the seconds that each takes (Little, "A proof for the queuing formula
-L = λW", 1961). To find that step by step takes rounds, each as long as the overload makes it.
+falls. As many are under way as are done a second, times the seconds that each takes (Little, "A
+proof for the queuing formula L = λW", 1961). So when more are under way than were done in the time
+that one may take, the limit falls at once to that number. To find it step by step takes rounds,
+each as long as the overload makes it.
 """
 
 import asyncio
@@ -67,8 +68,8 @@ class ConcurrencyLimit:
         """Places of those who have waited and have not begun yet."""
         self._ended: deque[float] = deque()
         """When those ended that were neither refused nor given up, of the last ``slow_s``."""
-        self._took_s = 0.0
-        """As long as the last of them took, or one that took too long."""
+        self._took_s, self._took_at = 0.0, clock()
+        """As long as the last of them took, or one that took too long, and when that was."""
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @property
@@ -114,7 +115,9 @@ class ConcurrencyLimit:
     @property
     def _wait_s(self) -> float:
         policy = self._policy
-        return max(policy.least_wait * policy.wait_s, policy.wait_s - self._took_s)
+        is_news = self._clock() < self._took_at + policy.wait_s
+        took_s = self._took_s if is_news else 0.0
+        return max(policy.least_wait * policy.wait_s, policy.wait_s - took_s)
 
     async def _wait(self) -> None:
         """Wait for a place, which is taken when this returns; first come, first served."""
@@ -156,7 +159,7 @@ class ConcurrencyLimit:
         took_s = now - self._began.pop(one)
         is_slow = took_s >= self._policy.slow_s
         if is_done or is_slow:  # a refusal at once says nothing about the servers
-            self._took_s = took_s
+            self._took_s, self._took_at = took_s, now
         if is_done and not is_slow:
             self._limit = min(self._policy.most, self._limit + 1 / self._limit)
 
@@ -171,6 +174,10 @@ class ConcurrencyLimit:
                 self._lower(now)
 
     def _lower(self, now: float) -> None:
-        within_reach = min(self._limit * self._policy.decrease, len(self._ended))
-        self._limit = max(self._policy.least, within_reach)
+        policy, done = self._policy, len(self._ended)
+        lower = self._limit * policy.decrease
+        # Else only as many came, or one was unlucky, and that says nothing about what can be done.
+        if self._under_way > max(policy.least, done):
+            lower = min(lower, done)
+        self._limit = max(policy.least, lower)
         self._decreased_at = now

@@ -223,6 +223,9 @@ class Intake:
     async def enqueue(self, jobs: Sequence[Job], *, is_admitted: bool = False) -> None:
         """Queue jobs of one pipeline, whose images are held already: all of them or none.
 
+        Whoever calls it does so ``in_time``, and no more than once: who holds one place and waits
+        for another waits for itself.
+
         Args:
             jobs: what to queue.
             is_admitted: whether they belong to a batch of which some were queued before.
@@ -231,9 +234,8 @@ class Intake:
             OverloadedError: the queue is full.
             StorageUnavailableError: the servers behind a shared queue take too long together.
         """
-        async with self.in_time():
-            keeping = add_all(jobs, results=self._results)
-            await self._keep_and_queue(jobs, keeping, is_admitted=is_admitted)
+        keeping = add_all(jobs, results=self._results)
+        await self._keep_and_queue(jobs, keeping, is_admitted=is_admitted)
 
     async def _keep_and_queue(
         self, jobs: Sequence[Job], keeping: Awaitable[None], *, is_admitted: bool = False

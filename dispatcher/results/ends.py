@@ -58,24 +58,25 @@ class Ends:
             return known
         if ended is not None:
             await self._remember(ended)
-        elif known is not None:
-            with contextlib.suppress(ResultsUnavailableError):
-                await self._records.keep(known)  # known to be right as of now
         return ended or known
 
-    async def may_come(self, job_id: str) -> bool:
+    async def may_come(self, job: Job) -> bool:
         """Say whether the end of a job may be recorded: there is such a job, and it has none.
 
-        It may have one that Redis does not know of. Which end counts is seen when it is recorded.
+        It may have one that Redis does not know of; which end counts is seen when it is recorded.
+        But then the webhook was left to be delivered for the one that came late, so where there is
+        a webhook it is made sure.
 
         Raises:
             StorageUnavailableError: it cannot be told.
         """
-        known, is_sure = await self._known(job_id)
+        known, is_sure = await self._known(job.id)
         if is_sure:
             return known is not None and not known.state.is_terminal
         try:
-            return await self._archive.find_open(job_id) is not None
+            if await self._archive.find_open(job.id) is None:
+                return False
+            return job.webhook_url is None or await self._archive.find_ended(job.id) is None
         except StorageUnavailableError:
             if known is None:
                 raise

@@ -90,7 +90,7 @@ class Finishing:
         Raises:
             StorageUnavailableError: it cannot be told whether it is kept.
         """
-        if not await self._ledger.ends.may_come(job.id):
+        if not await self._ledger.ends.may_come(job):
             return False
         # Whoever is stopped while it waits has not undone what was asked for.
         return await self._errands.see_through(self._end(job))

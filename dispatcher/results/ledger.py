@@ -178,7 +178,7 @@ class Ledger:
             StorageUnavailableError: the archive is.
         """
         if await self._archive.find_open(job_id) is not None:
-            return  # should it have ended just now, Redis is told by whoever ended it
+            return  # should it have ended just now, whoever ended it tells Redis
         ended = await self._archive.find_ended(job_id)
         if ended is None:
             await self.forget(job_id, tenant)

@@ -105,18 +105,17 @@ class Refilling:
         return count
 
     async def _read_ended(self, ids: Sequence[str]) -> AsyncIterator[list[Job]]:
-        """Yield jobs that have ended, some at a time.
+        """Yield jobs that have ended and that Redis does not know as such, some at a time.
 
-        What Redis has of them is right, since an end is for ever. So when it goes away before it
-        knows all, the next attempt asks the object store for what is missing and nothing else.
+        An end is for ever, and is kept together with its place in the lists. So when Redis goes
+        away before it has all, the next attempt does not begin anew with them.
         """
         for some in _portions(ids):
             known = [entry[0] for entry in await self._records.find_all(some) if entry]
-            ended = [job for job in known if job.state.is_terminal]
-            missing = [job_id for job_id in some if job_id not in {job.id for job in ended}]
+            ended = {job.id for job in known if job.state.is_terminal}
+            missing = [job_id for job_id in some if job_id not in ended]
             async for jobs in self._read(missing, self._archive.find_ended):
-                ended += jobs
-            yield ended
+                yield jobs
 
     async def _read(
         self, ids: Sequence[str], find: Callable[[str], Awaitable[Job | None]]

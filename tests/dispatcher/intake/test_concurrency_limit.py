@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -90,57 +92,84 @@ async def test_when_many_wait_nobody_else_need_come() -> None:
 async def test_what_takes_long_lowers_the_limit_and_never_below_the_least() -> None:
     clock = Clock()
     limit = limit_at(clock)
-    for expected in (POLICY.least, POLICY.least):
+    for expected in (5, 2, 2):
         await take(limit, clock, for_s=POLICY.slow_s)
         assert limit.limit == expected
 
 
-@pytest.mark.parametrize(("ended", "expected"), [(1, 2), (4, 4), (9, 5)])
-async def test_the_limit_falls_to_what_was_done_in_the_time_one_may_take(
-    ended: int, expected: int
-) -> None:
+async def limit_when_all_is_taken(during: Callable[[ConcurrencyLimit, Clock], Any]) -> int:
+    """Return the limit once the first of those who have all places is slow."""
     clock = Clock()
     limit = limit_at(clock)
-    for _ in range(10):
-        await take(limit, clock, for_s=0.0)  # too long ago to count
-    clock.now += 0.5
-    async with limit.taken():
+    async with AsyncExitStack() as stack:
+        for _ in range(POLICY.most - 1):
+            await stack.enter_async_context(limit.taken())
         clock.now += 0.6
-        for _ in range(ended):
-            await take(limit, clock, for_s=0.0)
+        await during(limit, clock)
+        await stack.enter_async_context(limit.taken())
         clock.now += 0.4
         assert limit.limit == POLICY.most
-        await take(limit, clock, for_s=0.0)  # whoever comes finds that the first one is slow
-        lowered = limit.limit
-    assert lowered == limit.limit == expected
+        with pytest.raises(OverloadedError):
+            await take(limit, clock, for_s=0.0)
+        return limit.limit
+
+
+@pytest.mark.parametrize(("ended", "expected"), [(0, 2), (1, 2), (4, 4), (9, 5)])
+async def test_where_all_is_taken_it_falls_to_what_was_done_in_the_time_one_may_take(
+    ended: int, expected: int
+) -> None:
+    async def do(limit: ConcurrencyLimit, clock: Clock) -> None:
+        for _ in range(ended):
+            await take(limit, clock, for_s=0.0)
+
+    assert await limit_when_all_is_taken(do) == expected
+
+
+async def test_what_was_done_long_ago_does_not_count() -> None:
+    async def do(limit: ConcurrencyLimit, clock: Clock) -> None:
+        clock.now -= 0.6
+        for _ in range(4):
+            await take(limit, clock, for_s=0.0)
+        clock.now += 0.6
+
+    assert await limit_when_all_is_taken(do) == POLICY.least
 
 
 @pytest.mark.parametrize("reason", [asyncio.CancelledError(), OverloadedError("No room.")])
 async def test_what_is_given_up_or_refused_is_nothing_done(reason: BaseException) -> None:
-    clock = Clock()
-    limit = limit_at(clock)
-    async with limit.taken():
+    async def fail(limit: ConcurrencyLimit, clock: Clock) -> None:
         for _ in range(6):
             with pytest.raises(type(reason)):
                 async with limit.taken():
                     raise reason
-        clock.now += POLICY.slow_s
-    assert limit.limit == POLICY.least
+
+    assert await limit_when_all_is_taken(fail) == POLICY.least
+
+
+async def test_where_more_is_done_than_is_under_way_one_that_is_slow_lowers_it_by_a_part() -> None:
+    clock = Clock()
+    limit = limit_at(clock)
+    async with AsyncExitStack() as stack:
+        for _ in range(3):
+            await stack.enter_async_context(limit.taken())
+        clock.now += 0.5
+        for _ in range(4):
+            await take(limit, clock, for_s=0.0)
+        clock.now += 0.5
+        await take(limit, clock, for_s=0.0)
+        assert limit.limit == 5
 
 
 async def test_those_that_began_together_lower_it_once() -> None:
     clock = Clock()
     limit = limit_at(clock)
     async with AsyncExitStack() as stack:
-        for _ in range(4):
+        for _ in range(2):
             await stack.enter_async_context(limit.taken())
-        clock.now += 0.9
-        for _ in range(5):
-            await take(limit, clock, for_s=0.0)
-        clock.now += 0.1
+        clock.now += POLICY.slow_s
         await take(limit, clock, for_s=0.0)
         assert limit.limit == 5
-        clock.now += POLICY.slow_s  # by now nothing has ended lately
+        clock.now += POLICY.slow_s
     assert limit.limit == 5
 
 
@@ -150,7 +179,7 @@ async def test_what_ends_soon_raises_the_limit_by_one_a_round_and_never_above_th
     await take(limit, clock, for_s=POLICY.slow_s)
     for _ in range(6):
         await take(limit, clock, for_s=0.1)
-    assert limit.limit == 4
+    assert limit.limit == 6
     for _ in range(200):
         await take(limit, clock, for_s=0.1)
     assert limit.limit == POLICY.most
@@ -163,16 +192,21 @@ async def test_a_failure_may_lower_the_limit_and_never_raises_it() -> None:
         async with limit.taken():
             clock.now += POLICY.slow_s
             raise ValueError("late")
-    assert limit.limit == POLICY.least
+    assert limit.limit == 5
     for _ in range(20):
         with pytest.raises(ValueError, match="soon"):
             async with limit.taken():
                 raise ValueError("soon")
-    assert limit.limit == POLICY.least
+    assert limit.limit == 5
 
 
-@pytest.mark.parametrize(("took_s", "waits_s"), [(0.5, 4.5), (2.0, 3.0), (60.0, 0.5)])
-def test_who_waits_waits_for_less_the_more_each_takes(took_s: float, waits_s: float) -> None:
+@pytest.mark.parametrize(
+    ("took_s", "ago_s", "waits_s"),
+    [(0.5, 0.0, 4.5), (2.0, 0.0, 3.0), (60.0, 0.0, 0.5), (2.0, 4.9, 3.0), (2.0, 5.0, 5.0)],
+)
+def test_who_waits_waits_for_less_the_more_each_took_just_before(
+    took_s: float, ago_s: float, waits_s: float
+) -> None:
     policy = replace(POLICY, least=1, most=1, wait_s=5.0, least_wait=0.1)
 
     async def refused_after_s() -> float:
@@ -180,6 +214,7 @@ def test_who_waits_waits_for_less_the_more_each_takes(took_s: float, waits_s: fl
         limit = ConcurrencyLimit(policy, clock=loop.time)
         async with limit.taken():
             await asyncio.sleep(took_s)
+        await asyncio.sleep(ago_s)
         async with limit.taken():
             began = loop.time()
             with pytest.raises(OverloadedError):

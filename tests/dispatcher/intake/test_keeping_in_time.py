@@ -7,10 +7,12 @@ import pytest
 from dispatcher.blobs.memory import MemoryBlobStore
 from dispatcher.errors import StorageFullError, StorageUnavailableError
 from dispatcher.intake import keeping
+from dispatcher.intake.concurrency_limit import ConcurrencyLimit, LimitPolicy
 from dispatcher.intake.keeping import accepted, in_time
 from dispatcher.intake.requeueing import Requeueing
-from dispatcher.jobs import Job, JobError
+from dispatcher.jobs import Job, JobError, JobState
 from dispatcher.queues.memory import MemoryJobQueue
+from tests.dispatcher.intake import batching
 from tests.dispatcher.intake.submitting import SlowQueue, nothing_is_kept, submit
 from tests.dispatcher.records import make_job
 from tests.dispatcher.rooms import Rooms
@@ -51,6 +53,16 @@ def shared_rooms(blobs: MemoryBlobStore | None = None) -> Rooms:
     return Rooms(queue=SharedQueue(capacity=3), blobs=blobs or MemoryBlobStore())
 
 
+def requeueing(rooms: Rooms) -> Requeueing:
+    return Requeueing(
+        intake=rooms.intake,
+        blobs=rooms.blobs,
+        pipelines=rooms.pipelines,
+        coalescing=rooms.coalescing,
+        figures=rooms.figures,
+    )
+
+
 def be_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "ACCEPT_S", AT_ONCE_S)
 
@@ -85,13 +97,25 @@ async def test_a_step_of_a_batch_has_the_time_of_one_submission(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     be_impatient(monkeypatch)
-    rooms = Rooms(queue=SlowSharedQueue(capacity=3))
+    rooms = batching.make_rooms(queue=SlowSharedQueue(capacity=3))
 
     async with asyncio.timeout(5.0):
         with pytest.raises(StorageUnavailableError):
-            await rooms.intake.enqueue([make_job("1"), make_job("2")])
+            await batching.submit(rooms, batching.image(1), batching.image(2))
 
     assert rooms.results.count() == 0
+
+
+async def test_whoever_repeats_a_failed_job_takes_one_place_and_not_two() -> None:
+    rooms = shared_rooms()
+    rooms.intake._limit = ConcurrencyLimit(LimitPolicy(least=1, most=1, wait_s=0.05))
+    await rooms.blobs.put("digest", b"image")
+    job = make_job("1", digest="digest", media_type="image/png")
+
+    again = await requeueing(rooms).requeue(job.failed(1.0, JobError("x", "y"), attempts=1))
+
+    assert again.state is JobState.QUEUED
+    assert rooms.queue.depth() == 1
 
 
 async def test_a_failed_job_is_repeated_in_time_or_stays_as_it_is(
@@ -102,17 +126,10 @@ async def test_a_failed_job_is_repeated_in_time_or_stays_as_it_is(
     await rooms.blobs.put("digest", b"image")
     failed = make_job("1", digest="digest", media_type="image/png")
     failed = failed.failed(1.0, JobError("x", "y"), attempts=1)
-    requeueing = Requeueing(
-        intake=rooms.intake,
-        blobs=rooms.blobs,
-        pipelines=rooms.pipelines,
-        coalescing=rooms.coalescing,
-        figures=rooms.figures,
-    )
 
     async with asyncio.timeout(5.0):
         with pytest.raises(StorageUnavailableError):
-            await requeueing.requeue(failed)
+            await requeueing(rooms).requeue(failed)
 
     assert rooms.results.count() == 0
     assert rooms.queue.depth() == 0
