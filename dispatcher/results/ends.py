@@ -64,8 +64,7 @@ class Ends:
         """Say whether the end of a job may be recorded: there is such a job, and it has none.
 
         It may have one that Redis does not know of; which end counts is seen when it is recorded.
-        But then the webhook was left to be delivered for the one that came late, so where there is
-        a webhook it is made sure.
+        A webhook is left to be delivered before that, so a job with one is looked at twice.
 
         Raises:
             StorageUnavailableError: it cannot be told.

@@ -9,11 +9,11 @@ from dispatcher.errors import StorageFullError, StorageUnavailableError
 from dispatcher.intake import keeping
 from dispatcher.intake.concurrency_limit import ConcurrencyLimit, LimitPolicy
 from dispatcher.intake.keeping import accepted, in_time
-from dispatcher.intake.requeueing import Requeueing
 from dispatcher.jobs import Job, JobError, JobState
 from dispatcher.queues.memory import MemoryJobQueue
 from tests.dispatcher.intake import batching
 from tests.dispatcher.intake.submitting import SlowQueue, nothing_is_kept, submit
+from tests.dispatcher.intake.test_requeueing import requeueing
 from tests.dispatcher.records import make_job
 from tests.dispatcher.rooms import Rooms
 
@@ -51,16 +51,6 @@ class FarBlobs(MemoryBlobStore):
 
 def shared_rooms(blobs: MemoryBlobStore | None = None) -> Rooms:
     return Rooms(queue=SharedQueue(capacity=3), blobs=blobs or MemoryBlobStore())
-
-
-def requeueing(rooms: Rooms) -> Requeueing:
-    return Requeueing(
-        intake=rooms.intake,
-        blobs=rooms.blobs,
-        pipelines=rooms.pipelines,
-        coalescing=rooms.coalescing,
-        figures=rooms.figures,
-    )
 
 
 def be_impatient(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -19,6 +19,8 @@ from tests.dispatcher.results.ending import (
     Dropped,
 )
 from tests.dispatcher.results.sharing import Sharing
+from tests.servers.proxy import TcpProxy
+from tests.servers.s3 import S3Server
 
 BACKENDS: Final = ("memory", "sqlite", "redis")
 
@@ -39,6 +41,23 @@ def due() -> list[Delivery]:
 async def sharing(redis_url: str, s3_url: str) -> AsyncIterator[Sharing]:
     """Servers that stores of several dispatchers share, and what opens such stores."""
     async with Sharing(redis_url, s3_url) as shared:
+        yield shared
+
+
+@pytest.fixture
+def proxy(s3_server: S3Server) -> Iterator[TcpProxy]:
+    """The network before the object store, to be broken."""
+    with TcpProxy(s3_server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+async def exposed(
+    redis_url: str, s3_url: str, s3_server: S3Server, proxy: TcpProxy
+) -> AsyncIterator[Sharing]:
+    """Servers that stores share, the object store behind the proxy."""
+    url = s3_url.replace(f":{s3_server.port}", f":{proxy.port}")
+    async with Sharing(redis_url, url) as shared:
         yield shared
 
 

@@ -1,7 +1,7 @@
 """Whether a job has ended costs one look into the object store where Redis does not tell."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,7 +13,6 @@ from tests.dispatcher.records import completed, make_job
 from tests.dispatcher.results.sharing import Sharing
 from tests.dispatcher.waiting import until
 from tests.servers.proxy import TcpProxy
-from tests.servers.s3 import S3Server
 
 OPEN = make_job("a")
 ENDED = completed(OPEN)
@@ -21,24 +20,9 @@ HOOKED = make_job("hooked", webhook_url="http://127.0.0.1:1/hook")
 
 
 @pytest.fixture
-def proxy(s3_server: S3Server) -> Iterator[TcpProxy]:
-    with TcpProxy(s3_server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-async def sharing(
-    redis_url: str, s3_url: str, s3_server: S3Server, proxy: TcpProxy
-) -> AsyncIterator[Sharing]:
-    url = s3_url.replace(f":{s3_server.port}", f":{proxy.port}")
-    async with Sharing(redis_url, url) as sharing:
-        yield sharing
-
-
-@pytest.fixture
-async def store(sharing: Sharing) -> AsyncIterator[RedisResultStore]:
+async def store(exposed: Sharing) -> AsyncIterator[RedisResultStore]:
     """A store with complete lists and an open job."""
-    store = await sharing.open()
+    store = await exposed.open()
     await store.list_jobs(tenant="")
     await store.add(OPEN)
     yield store
@@ -56,9 +40,9 @@ async def test_what_redis_knows_of_late_is_not_looked_for(
 
 
 async def test_what_redis_has_lost_costs_one_read(
-    sharing: Sharing, store: RedisResultStore, reads: Counter[str]
+    exposed: Sharing, store: RedisResultStore, reads: Counter[str]
 ) -> None:
-    sharing.forget()
+    exposed.forget()
     assert await store._ledger.ends.look("a") is None
     assert reads == {"ended/a": 1}
     reads.clear()
@@ -67,10 +51,10 @@ async def test_what_redis_has_lost_costs_one_read(
 
 
 async def test_an_end_that_redis_has_lost_is_found_and_remembered(
-    sharing: Sharing, store: RedisResultStore, reads: Counter[str]
+    exposed: Sharing, store: RedisResultStore, reads: Counter[str]
 ) -> None:
     await store.save(ENDED)
-    sharing.forget()
+    exposed.forget()
     assert await store._ledger.ends.look("a") == ENDED
     assert await store._ledger.ends.look("a") == ENDED
     assert reads == {"ended/a": 1}
@@ -78,22 +62,22 @@ async def test_an_end_that_redis_has_lost_is_found_and_remembered(
 
 
 async def test_of_an_end_that_redis_has_missed_one_who_looks_hears_later(
-    sharing: Sharing, store: RedisResultStore, monkeypatch: pytest.MonkeyPatch
+    exposed: Sharing, store: RedisResultStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await Archive(await sharing.objects()).end(ENDED)  # by one that died then
+    await Archive(await exposed.objects()).end(ENDED)  # by one that died then
     assert await store._ledger.ends.look("a") == OPEN
     monkeypatch.setattr(ends, "FRESH_S", 0.0)
     assert await store._ledger.ends.look("a") == ENDED
 
 
 async def test_an_end_that_comes_late_leaves_no_webhook_to_be_delivered_again(
-    sharing: Sharing, store: RedisResultStore
+    exposed: Sharing, store: RedisResultStore
 ) -> None:
-    archive = Archive(await sharing.objects())
+    archive = Archive(await exposed.objects())
     ended = completed(HOOKED)
     await archive.open(HOOKED)
     await archive.end(ended)  # by one that delivered it, and died before it removed the other
-    sharing.forget()
+    exposed.forget()
     assert not await store.save(ended)
     assert not await archive.is_undelivered(HOOKED.id)
 
@@ -105,16 +89,16 @@ async def test_a_job_that_is_not_there_has_no_end(store: RedisResultStore) -> No
 
 
 async def test_a_job_that_was_discarded_has_no_end(
-    sharing: Sharing, store: RedisResultStore
+    exposed: Sharing, store: RedisResultStore
 ) -> None:
     await store.discard("a")
-    sharing.forget()
+    exposed.forget()
     assert not await store.save(ENDED)
-    assert await Archive(await sharing.objects()).find_ended("a") is None
+    assert await Archive(await exposed.objects()).find_ended("a") is None
 
 
 async def test_while_the_object_store_is_away_what_redis_knows_counts(
-    sharing: Sharing, store: RedisResultStore, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+    exposed: Sharing, store: RedisResultStore, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ends, "FRESH_S", 0.0)
     proxy.refuse()
@@ -122,7 +106,7 @@ async def test_while_the_object_store_is_away_what_redis_knows_counts(
         assert await store._ledger.ends.look("a") == OPEN
         assert await store._ledger.ends.may_come(OPEN)
         await until(lambda: store.unready() is not None)
-    sharing.forget()
+    exposed.forget()
     with pytest.raises(StorageUnavailableError):
         await store._ledger.ends.look("a")
     with pytest.raises(StorageUnavailableError):

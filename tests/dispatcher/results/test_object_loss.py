@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,25 +13,14 @@ from tests.dispatcher.results.ending import end, hit, make_batch
 from tests.dispatcher.results.sharing import Sharing
 from tests.dispatcher.waiting import until
 from tests.servers.proxy import TcpProxy
-from tests.servers.s3 import S3Server
 
 AT_ONCE_S = 5.0
 
 
 @pytest.fixture
-def proxy(s3_server: S3Server) -> Iterator[TcpProxy]:
-    with TcpProxy(s3_server.port) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-async def store(
-    redis_url: str, s3_url: str, s3_server: S3Server, proxy: TcpProxy
-) -> AsyncIterator[RedisResultStore]:
+async def store(exposed: Sharing) -> AsyncIterator[RedisResultStore]:
     """A store whose object store is behind the proxy."""
-    url = s3_url.replace(f":{s3_server.port}", f":{proxy.port}")
-    async with Sharing(redis_url, url) as sharing:
-        yield await sharing.open()
+    yield await exposed.open()
 
 
 async def is_known(store: RedisResultStore, job_id: str) -> bool:
