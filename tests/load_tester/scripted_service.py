@@ -23,6 +23,13 @@ class Fate:
     cut: bool = False  # the connection is closed instead of an answer
 
 
+SLOW = Fate(after_s=3.0)
+"""So slow that a busy machine is no reason to call a run of seven images or more invalid.
+
+Sends may be late by 5 % of the median end to end, which takes seven images to tell.
+"""
+
+
 @dataclass
 class Submission:
     """One upload as it arrived, and when its job ended (both on the monotonic clock)."""

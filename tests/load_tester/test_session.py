@@ -11,7 +11,7 @@ from load_tester.cli.target_arguments import API_KEY_VARIABLE
 from load_tester.errors import ExitCode
 from tests.load_tester.cli.running_script import end_of, script, started
 from tests.load_tester.grayscale_service import serve_grayscale
-from tests.load_tester.scripted_service import Fate, serve
+from tests.load_tester.scripted_service import SLOW, Fate, serve
 
 QUICK = ("--no-self-check", "--quiet")
 
@@ -20,23 +20,23 @@ async def test_the_key_is_not_sent_to_metrics_of_another_service(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(API_KEY_VARIABLE, "secret")
-    async with serve() as service, serve_grayscale() as elsewhere:
+    async with serve(lambda _: SLOW) as service, serve_grayscale() as elsewhere:
         ended = await script(
             *("--url", service.url, "--metrics-url", f"{elsewhere.url}/metrics"),
-            *("--images", photos, "--schedule", "1", *QUICK),
+            *("--images", photos, "--schedule", "7", *QUICK),
         )
     assert ended.code == ExitCode.OK, ended.err
     assert elsewhere.keys == {None}
 
 
-@pytest.mark.parametrize("mode", [("--schedule", "3"), ("--count", "3")], ids=["open", "closed"])
+@pytest.mark.parametrize("mode", [("--schedule", "7"), ("--count", "7", "--concurrency", "7")], ids=["open", "closed"])
 async def test_golden_answers_are_written_after_the_run(
     photos: Path, tmp_path: Path, mode: tuple[str, str]
 ) -> None:
     golden = tmp_path / "golden.json"
     (photos / "birds").mkdir()
     (photos / "drum.jpg").rename(photos / "birds" / "drum.jpg")
-    async with serve() as service:
+    async with serve(lambda _: SLOW) as service:
         asked = ("--url", service.url, "--images", photos, "--write-golden", golden)
         ended = await script(*asked, *mode, *QUICK)
     assert ended.code == ExitCode.OK, ended.err

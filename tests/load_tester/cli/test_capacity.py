@@ -17,7 +17,7 @@ from tests.load_tester.cli.running_script import end_of, script, started
 from tests.load_tester.mock_service.process import running_mock, write_images
 from tests.load_tester.mock_service.script import Script
 from tests.load_tester.records import make_record, make_run
-from tests.load_tester.scripted_service import Fate, serve
+from tests.load_tester.scripted_service import SLOW, Fate, serve
 
 
 def test_the_number_in_each_second_of_a_poisson_process_is_drawn_too() -> None:
@@ -78,7 +78,7 @@ async def test_a_search_is_shown_written_and_can_be_made_a_report_of(
     out = tmp_path / "out"
     # The sixtieth image and all after it are refused: so the second step misses. Answers
     # are slow, so that a busy machine is no reason to call a step invalid.
-    async with serve(lambda n: Fate(submit_status=503 if n >= 60 else 202, after_s=0.5)) as service:
+    async with serve(lambda n: Fate(submit_status=503 if n >= 60 else 202, after_s=SLOW.after_s)) as service:
         ended = await script(
             *("capacity", "--url", service.url, "--images", photos, "--out", out, "--seed", "4"),
             *("--slo", "error<20%", "--low", "30", "--high", "30", "--step-s", "1"),
@@ -93,7 +93,7 @@ async def test_a_search_is_shown_written_and_can_be_made_a_report_of(
 
 
 async def test_a_service_too_slow_for_the_lowest_rate_is_an_objective_missed(photos: Path) -> None:
-    async with serve(lambda _: Fate(after_s=0.1)) as service:
+    async with serve(lambda _: SLOW) as service:
         ended = await script(
             *("capacity", "--url", service.url, "--images", photos, "--no-self-check"),
             *("--slo", "max<50ms", "--low", "10", "--step-s", "1"),

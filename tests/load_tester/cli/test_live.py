@@ -26,7 +26,7 @@ from load_tester.errors import ExitCode
 from load_tester.pacing import now_s
 from load_tester.record import Outcome
 from tests.load_tester.cli.running_script import SCRIPT
-from tests.load_tester.scripted_service import Fate, serve
+from tests.load_tester.scripted_service import SLOW, Fate, serve
 
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
@@ -96,7 +96,7 @@ async def test_a_narrow_terminal_without_colours_shows_the_run_and_is_left_as_it
 ) -> None:
     arguments = ("--images", str(photos), "--schedule", "9")
     async with (
-        serve() as service,
+        serve(lambda _: SLOW) as service,
         started("--url", service.url, *arguments, width=40, NO_COLOR="1") as (process, terminal),
     ):
         out, _ = await asyncio.wait_for(process.communicate(), 20)
@@ -133,9 +133,9 @@ async def test_an_interrupted_view_leaves_the_terminal_as_it_was(photos: Path) -
 
 
 async def test_quiet_shows_neither_view_nor_log(photos: Path) -> None:
-    arguments = ("--images", str(photos), "--schedule", "1", "--quiet")
+    arguments = ("--images", str(photos), "--schedule", "7", "--quiet")
     async with (
-        serve() as service,
+        serve(lambda _: SLOW) as service,
         started("--url", service.url, *arguments) as (process, terminal),
     ):
         out, _ = await asyncio.wait_for(process.communicate(), 20)
