@@ -18,6 +18,7 @@ from dispatcher.queues.backlog import Backlog
 from dispatcher.queues.rabbitmq import RabbitmqJobQueue
 from dispatcher.results.redis import RedisResultStore
 from dispatcher.servers.broker import Broker
+from dispatcher.servers.fitness import Fitness
 from dispatcher.servers.objects import ObjectStore
 from dispatcher.servers.redis_connection import RedisConnection
 from dispatcher.servers.same_store import SameStore
@@ -70,6 +71,7 @@ def build_shared_stores(settings: Settings, outbox: Outbox, elsewhere: Elsewhere
         prefetch_count=settings.prefetch_count,
         on_stop=elsewhere.on_stop,
         on_lost=_Losses(redis, elsewhere).note,
+        may_work=Fitness(objects, same_store).may_work,
     )
     redis.on_return(elsewhere.on_return)
     return Stores(

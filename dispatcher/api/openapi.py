@@ -11,7 +11,7 @@ from dispatcher.api.jobs import MAX_DEADLINE_S
 from dispatcher.api.pipeline_documents import REQUEST_SCHEMAS
 from dispatcher.api.problems import PROBLEM_MEDIA_TYPE
 from dispatcher.api.queue_documents import ORDER_SCHEMAS
-from dispatcher.api.results import DEFAULT_LIMIT, MAX_LIMIT
+from dispatcher.api.results import DEFAULT_LIMIT, MAX_LIMIT, MAX_TEXT
 from dispatcher.api.schemas import SCHEMAS
 from dispatcher.delivery.callback_url import MAX_URL_LENGTH
 from dispatcher.intake.batch_form import MAX_BODY_BYTES, MAX_FILES
@@ -99,6 +99,12 @@ _STATUS_FILTER: Final = {
     "type": "string",
     "pattern": f"^({_ANY_STATE})(,({_ANY_STATE}))*$",
     "description": "Only jobs of these states, with commas between them.",
+}
+_TEXT: Final = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_TEXT,
+    "description": "Only jobs with this in their id, file name or pipeline, whatever the case.",
 }
 _LIMIT: Final = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
 _AFTER: Final = {
@@ -278,6 +284,7 @@ _LIST: Final = {
     "operationId": "list_results",
     "parameters": [
         _parameter("status", "query", _STATUS_FILTER),
+        _parameter("q", "query", _TEXT),
         _parameter("limit", "query", _LIMIT),
         _parameter("after", "query", _AFTER),
     ],

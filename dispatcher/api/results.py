@@ -17,6 +17,7 @@ from dispatcher.results.base import ResultStore
 
 DEFAULT_LIMIT: Final = 50
 MAX_LIMIT: Final = 500
+MAX_TEXT: Final = 200
 _MAX_DIGITS: Final = 3
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -42,15 +43,16 @@ class ListEndpoint:
 
     async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         """Serve one request."""
-        query = read_query(scope, allowed=frozenset({"status", "limit", "after"}))
+        query = read_query(scope, allowed=frozenset({"status", "q", "limit", "after"}))
         states = parse_states(query["status"]) if "status" in query else frozenset()
+        text = parse_text(query["q"]) if "q" in query else ""
         limit = parse_limit(query.get("limit", str(DEFAULT_LIMIT)))
         tenant, after = tenant_of(scope), query.get("after")
         if after is not None:
             await self._check_known(after, tenant=tenant)
         # One more than asked for tells whether another page follows.
         jobs = await self._results.list_jobs(
-            tenant=tenant, states=states, before=after, limit=limit + 1
+            tenant=tenant, states=states, text=text, before=after, limit=limit + 1
         )
         page = jobs[:limit]
         document = {
@@ -113,6 +115,17 @@ def parse_states(text: str) -> frozenset[JobState]:
     except ValueError as exc:
         known = ", ".join(JobState)
         raise InvalidValueError(f"status names states with commas between them: {known}.") from exc
+
+
+def parse_text(text: str) -> str:
+    """Return what is looked for in the names of jobs.
+
+    Raises:
+        InvalidValueError: it is empty or too long.
+    """
+    if not 1 <= len(text) <= MAX_TEXT:
+        raise InvalidValueError(f"q has 1 to {MAX_TEXT} characters.")
+    return text
 
 
 def parse_limit(text: str) -> int:

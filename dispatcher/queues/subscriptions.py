@@ -114,6 +114,8 @@ class Subscriptions:
                 for name, prefetch in wanted.items()
             )
         )
+        for one in list(self._retired):  # what was in work may wait again
+            await self._try(one.name, self._send_back(one))
         await self._close_unused()
 
     async def _try(self, name: str, act: Awaitable[None]) -> None:
@@ -211,6 +213,9 @@ class Subscriptions:
     async def _give_back(self, subscription: Subscription) -> None:
         """End a consumer, and let others have what waits here."""
         await self._cancel(subscription)
+        await self._send_back(subscription)
+
+    async def _send_back(self, subscription: Subscription) -> None:
         for message in self._release(subscription):
             with telling_away():
                 async with asyncio.timeout(ASK_WITHIN_S):

@@ -134,6 +134,7 @@ class ResultStore(Protocol):
         *,
         tenant: str | None,
         states: Collection[JobState] = (),
+        text: str = "",
         before: str | None = None,
         limit: int = 50,
     ) -> list[Job]:
@@ -142,6 +143,7 @@ class ResultStore(Protocol):
         Args:
             tenant: whose; None means everybody's, which is for operators.
             states: only of these states; of all when none is named.
+            text: only those with this in their id, file name or pipeline, whatever the case.
             before: only what was accepted before this job.
             limit: at most so many.
         """

@@ -8,6 +8,7 @@ from typing import Final
 from dispatcher.errors import ResultsUnavailableError
 from dispatcher.jobs import Job, JobState
 from dispatcher.results.ledger import Ledger
+from dispatcher.results.matching import matches
 from dispatcher.results.refilling import Refilling
 from dispatcher.results.shared_retention import SharedRetention
 
@@ -30,6 +31,7 @@ class Listing:
         *,
         tenant: str | None,
         states: Collection[JobState],
+        text: str,
         before: str | None,
         limit: int,
     ) -> list[Job]:
@@ -41,7 +43,7 @@ class Listing:
         """
 
         def is_wanted(job: Job) -> bool:
-            return (not states or job.state in states) and not self._retention.is_over(job)
+            return matches(job, states=states, text=text) and not self._retention.is_over(job)
 
         ends_at = time.monotonic() + _COMPLETE_WITHIN_S
         while True:

@@ -9,6 +9,7 @@ from typing import Final
 from dispatcher.errors import GoneError, NotFoundError
 from dispatcher.jobs import Batch, CachedResult, Delivery, Idempotency, Job, JobState
 from dispatcher.results.base import OnDropped, OnDue
+from dispatcher.results.matching import matches
 from dispatcher.results.one_process import OneProcess
 from dispatcher.results.waiting import WaitedFor, Waiters
 
@@ -118,6 +119,7 @@ class MemoryResultStore(OneProcess, WaitedFor):
         *,
         tenant: str | None,
         states: Collection[JobState] = (),
+        text: str = "",
         before: str | None = None,
         limit: int = 50,
     ) -> list[Job]:
@@ -128,7 +130,7 @@ class MemoryResultStore(OneProcess, WaitedFor):
             next(ids, None)
         jobs = (job for job_id in ids if (job := self._find(job_id)) is not None)
         theirs = (job for job in jobs if tenant is None or job.tenant == tenant)
-        wanted = (job for job in theirs if not states or job.state in states)
+        wanted = (job for job in theirs if matches(job, states=states, text=text))
         return list(islice(wanted, limit))
 
     async def drop(self, job_ids: Collection[str]) -> int:

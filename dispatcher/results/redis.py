@@ -241,6 +241,7 @@ class RedisResultStore(WaitedFor):
         *,
         tenant: str | None,
         states: Collection[JobState] = (),
+        text: str = "",
         before: str | None = None,
         limit: int = 50,
     ) -> list[Job]:
@@ -250,7 +251,7 @@ class RedisResultStore(WaitedFor):
             ResultsUnavailableError: Redis is away, or does not know all jobs yet.
         """
         return await self._listing.list_jobs(
-            tenant=tenant, states=states, before=before, limit=limit
+            tenant=tenant, states=states, text=text, before=before, limit=limit
         )
 
     async def drop(self, job_ids: Collection[str]) -> int:

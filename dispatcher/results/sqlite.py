@@ -19,6 +19,7 @@ from dispatcher.errors import GoneError, NotFoundError, StorageFullError
 from dispatcher.jobs import Batch, CachedResult, Delivery, Job, JobState
 from dispatcher.results import statements
 from dispatcher.results.base import OnDropped, OnDue
+from dispatcher.results.matching import matches
 from dispatcher.results.one_process import OneProcess
 from dispatcher.results.retention import Retention
 from dispatcher.results.sqlite_batches import SqliteBatches
@@ -157,6 +158,7 @@ class SqliteResultStore(OneProcess, WaitedFor):
         *,
         tenant: str | None,
         states: Collection[JobState] = (),
+        text: str = "",
         before: str | None = None,
         limit: int = 50,
     ) -> list[Job]:
@@ -165,7 +167,7 @@ class SqliteResultStore(OneProcess, WaitedFor):
             await self._writer.catch_up()
         found: list[Job] = []
         place = _BEHIND_ALL if before is None else self._places.get(before, 0)
-        page = _PAGE if states else limit
+        page = _PAGE if states or text else limit
         while len(found) < limit:
             if tenant is None:
                 rows = self._writer.read(statements.PAGE_OF_ALL, (place, page))
@@ -173,7 +175,7 @@ class SqliteResultStore(OneProcess, WaitedFor):
                 rows = self._writer.read(statements.PAGE, (place, tenant, page))
             for _, job_id, document in rows:
                 job = self._open.get(job_id) or _job.decode(document)
-                if not states or job.state in states:
+                if matches(job, states=states, text=text):
                     found.append(job)
             if len(rows) < page:
                 break

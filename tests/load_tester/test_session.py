@@ -29,7 +29,9 @@ async def test_the_key_is_not_sent_to_metrics_of_another_service(
     assert elsewhere.keys == {None}
 
 
-@pytest.mark.parametrize("mode", [("--schedule", "7"), ("--count", "7", "--concurrency", "7")], ids=["open", "closed"])
+@pytest.mark.parametrize(
+    "mode", [("--schedule", "7"), ("--count", "7", "--concurrency", "7")], ids=["open", "closed"]
+)
 async def test_golden_answers_are_written_after_the_run(
     photos: Path, tmp_path: Path, mode: tuple[str, str]
 ) -> None:

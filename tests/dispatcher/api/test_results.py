@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dispatcher.api.results import MAX_LIMIT
 from dispatcher.jobs import JobState
 from dispatcher.wiring import Services
 from tests.dispatcher.api.contract import check
@@ -57,6 +58,19 @@ async def test_only_jobs_of_the_states_that_are_named_are_listed(
     assert (await listed(http, status="failed"))[0] == ["bad"]
     assert (await listed(http, status="failed,queued"))[0] == ["bad", "open"]
     assert (await listed(http, status=",".join(JobState)))[0] == ["bad", "good", "open"]
+
+
+async def test_a_job_is_found_by_a_part_of_its_names_however_many_came_after_it(
+    http: httpx.AsyncClient, services: Services
+) -> None:
+    await services.results.add(completed(make_job("old", filename="Koala.jpg")))
+    later = (f"job-{number}" for number in range(MAX_LIMIT + 1))
+    await keep(services, *later, filename="tank.png")
+    assert await listed(http, q="koala") == (["old"], None)
+    assert await listed(http, q="koala", status="failed") == ([], None)
+    assert (await listed(http, q="job-50", limit=1)) == (["job-500"], "job-500")
+    for text in ("", "x" * 201):
+        assert code_of(await http.get("/results", params={"q": text})) == (422, "invalid_value")
 
 
 async def test_jobs_of_others_are_not_listed(http: httpx.AsyncClient, services: Services) -> None:

@@ -50,6 +50,25 @@ async def test_a_list_can_be_of_some_states(results: ResultStore) -> None:
         assert ids(await results.list_jobs(tenant="", states=states)) == expected
 
 
+async def test_a_list_can_be_of_what_has_a_text_in_its_names(results: ResultStore) -> None:
+    await results.add(safe("a", filename="Koala 1.jpg"))
+    await results.add(safe("b", filename="GRÜSSE.png", pipeline_id="koalas"))
+    await results.add(safe("c", filename="tank.png"))
+    await results.save(failed(make_job("a", filename="Koala 1.jpg")))
+    for text, expected in [
+        ("koala", ["b", "a"]),
+        ("LA 1", ["a"]),
+        ("grüsse", ["b"]),
+        ("tank.png", ["c"]),
+        ("%", []),
+    ]:
+        assert ids(await results.list_jobs(tenant="", text=text)) == expected, text
+    assert ids(await results.list_jobs(tenant="", text="koala", limit=1)) == ["b"]
+    assert ids(await results.list_jobs(tenant="", text="koala", before="b")) == ["a"]
+    failures = await results.list_jobs(tenant="", text="koala", states={JobState.FAILED})
+    assert ids(failures) == ["a"]
+
+
 async def test_a_list_is_read_page_by_page(results: ResultStore) -> None:
     names = [f"job-{number}" for number in range(7)]
     for name in names:

@@ -78,7 +78,9 @@ async def test_a_search_is_shown_written_and_can_be_made_a_report_of(
     out = tmp_path / "out"
     # The sixtieth image and all after it are refused: so the second step misses. Answers
     # are slow, so that a busy machine is no reason to call a step invalid.
-    async with serve(lambda n: Fate(submit_status=503 if n >= 60 else 202, after_s=SLOW.after_s)) as service:
+    async with serve(
+        lambda n: Fate(submit_status=503 if n >= 60 else 202, after_s=SLOW.after_s)
+    ) as service:
         ended = await script(
             *("capacity", "--url", service.url, "--images", photos, "--out", out, "--seed", "4"),
             *("--slo", "error<20%", "--low", "30", "--high", "30", "--step-s", "1"),
