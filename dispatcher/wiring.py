@@ -233,7 +233,7 @@ def build_services(settings: Settings) -> Services:
         max_replicas=settings.max_local_replicas,
         drain_timeout_s=settings.drain_timeout_s,
         is_draining=lambda: lifecycle.is_draining,
-        is_idle=queue.is_idle,
+        work=queue,
         may_change=settings.allow_pipeline_changes,
     )
     webhooks = WebhookClient(

@@ -29,6 +29,8 @@ class StepChange:
     is_rerouted: bool = False
     """Whether ``preferred_next`` takes the place of what was there."""
     preferred_next: str | None = None
+    is_leaving: bool = False
+    """Whether the whole pipeline takes no new work any more, at any dispatcher."""
 
 
 def read_change(

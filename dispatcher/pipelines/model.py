@@ -47,6 +47,8 @@ class Pipeline:
     stages: tuple[Stage, ...]
     name: str | None = None
     """What a client called it; it may be named so instead of by its id."""
+    is_leaving: bool = False
+    """Whether it is being deleted, and takes no new work."""
 
     @cached_property
     def revision(self) -> str:

@@ -1,6 +1,6 @@
 """The pipelines that exist at the moment."""
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from dispatcher.errors import UnknownPipelineError
 from dispatcher.pipelines.model import Pipeline
@@ -13,10 +13,11 @@ class PipelineStore:
         self._pipelines: dict[str, Pipeline] = {}
         self._deleting: set[str] = set()
 
-    def replace(self, pipelines: Iterable[Pipeline]) -> None:
+    def replace(self, pipelines: Collection[Pipeline]) -> None:
         """Take a new set of pipelines in place of the old one."""
         self._pipelines = {pipeline.id: pipeline for pipeline in pipelines}
         self._deleting &= self._pipelines.keys()
+        self._deleting |= {pipeline.id for pipeline in pipelines if pipeline.is_leaving}
 
     def get(self, id_or_name: str) -> Pipeline:
         """Return a pipeline for new work; an id goes before a name.

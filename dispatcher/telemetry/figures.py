@@ -50,7 +50,7 @@ class Figures:
             outcome: metrics.cache_requests.labels(outcome.value) for outcome in CacheOutcome
         }
         self._latencies: deque[float] = deque(maxlen=_LATENCIES_KEPT)
-        self._ended_rate = RateMeter()
+        self._completed_rate = RateMeter()
         self._drain = DrainMeter()
         self._drain_by_lane: defaultdict[str, DrainMeter] = defaultdict(DrainMeter)
         self._drained: Counter[str] = Counter()
@@ -86,7 +86,8 @@ class Figures:
             self._metrics.count_failure(job.error.code)
         if job.state in (JobState.CANCELLED, JobState.EXPIRED):
             return  # nobody has waited for its end
-        self._ended_rate.add(now)
+        if job.state is JobState.COMPLETED:
+            self._completed_rate.add(now)
         latency_s = max(0.0, (job.completed_at or job.queued_at) - job.queued_at)
         self._latencies.append(latency_s)
         self._metrics.job_duration.observe(latency_s)
@@ -154,8 +155,8 @@ class Figures:
         return self._drain_by_lane[lane].per_second(time.monotonic())
 
     def throughput(self) -> float:
-        """Return how many jobs per second ended in the last minute."""
-        return self._ended_rate.per_second(time.monotonic(), window_s=_THROUGHPUT_WINDOW_S)
+        """Return how many jobs per second were completed in the last minute."""
+        return self._completed_rate.per_second(time.monotonic(), window_s=_THROUGHPUT_WINDOW_S)
 
     def average_processing_s(self) -> float:
         """Return the mean time from the first attempt to the end."""

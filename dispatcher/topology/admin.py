@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from dispatcher.errors import (
     ChangesOffError,
@@ -53,6 +53,19 @@ class Changed:
     objects: Sequence[TopologyObject]
 
 
+class Work(Protocol):
+    """Knows the jobs of all pipelines."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other dispatchers accept jobs of the same pipelines."""
+        ...
+
+    def is_idle(self, lane: str) -> bool:
+        """Say whether no job of a pipeline waits or is in work anywhere."""
+        ...
+
+
 class PipelineAdmin:
     """Takes clients' wishes about pipelines, checks them whole, then has them done."""
 
@@ -65,7 +78,7 @@ class PipelineAdmin:
         max_replicas: int,
         drain_timeout_s: float,
         is_draining: Callable[[], bool],
-        is_idle: Callable[[str], bool],
+        work: Work,
         may_change: bool = True,
     ) -> None:
         """Stand before a launcher.
@@ -77,7 +90,7 @@ class PipelineAdmin:
             max_replicas: most replicas of all pipelines that clients make, together.
             drain_timeout_s: how long a pipeline that is deleted may finish its work, in seconds.
             is_draining: whether the service is about to end.
-            is_idle: whether no job of a pipeline waits or is in work, by pipeline id.
+            work: tells what is still to be done, and whether other dispatchers do it, too.
             may_change: whether clients may change anything at all.
         """
         self._launcher = launcher
@@ -86,7 +99,7 @@ class PipelineAdmin:
         self._max_replicas = max_replicas
         self._drain_timeout_s = drain_timeout_s
         self._is_draining = is_draining
-        self._is_idle = is_idle
+        self._work = work
         self._may_change = may_change
         self._lock = asyncio.Lock()
         """Held while something is checked and then done, so that both see the same."""
@@ -173,6 +186,9 @@ class PipelineAdmin:
     async def delete(self, id_or_name: str) -> Changed:
         """Delete a pipeline: it takes no new work, finishes what it has, and leaves nothing.
 
+        Its records say first that it is leaving, so that no other dispatcher accepts what nobody
+        would do any more. A deletion that breaks off can be asked for again.
+
         Raises:
             RequestError: there is none, or it may not be deleted.
         """
@@ -185,6 +201,7 @@ class PipelineAdmin:
             self._deleting.add(pipeline_id)
             self._store.start_deleting(pipeline_id)
         try:
+            await self._leave(pipeline)
             await self._until_idle(pipeline_id)
             objects = await self._launcher.remove(pipeline_id)
         except OSError as exc:
@@ -213,9 +230,17 @@ class PipelineAdmin:
         names = {pipeline.name for pipeline in existing} | {pipeline.name for pipeline in others}
         return names | {pipeline.id for pipeline in others}
 
+    async def _leave(self, pipeline: PipelineStatus) -> None:
+        """Return when no other dispatcher gives a pipeline to new work."""
+        if not self._work.is_shared:
+            return
+        change = StepChange(is_leaving=True)
+        await self._launcher.change(pipeline.pipeline_id, pipeline.steps[0].step_id, change)
+        await asyncio.sleep(_SEEN_WITHIN_S)
+
     async def _until_idle(self, pipeline_id: str) -> None:
         ends_at = time.monotonic() + self._drain_timeout_s
-        while not self._is_idle(pipeline_id):
+        while not self._work.is_idle(pipeline_id):
             if time.monotonic() >= ends_at:
                 _log.warning("pipeline %s is deleted with work left", pipeline_id)
                 return

@@ -61,6 +61,8 @@ class StepRecord:
     """Folders of the host that each pod sees, in a cluster."""
     resources: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """``requests`` and ``limits`` of each pod, in a cluster."""
+    is_leaving: bool = False
+    """Whether its pipeline is being deleted: it finishes what it has and takes no new work."""
     ports: Sequence[int] = ()
     """Where the replicas of one machine listened last, so that a restart keeps their URLs."""
 
@@ -130,6 +132,7 @@ def config_text(record: StepRecord, *, service: str | None = None) -> str:
         "volumes": list(record.volumes),
         "resources": {kind: dict(amounts) for kind, amounts in record.resources.items()},
         "ports": list(record.ports),
+        **({"deleting": True} if record.is_leaving else {}),
     }
     return yaml.safe_dump(config, sort_keys=False)
 
@@ -169,6 +172,7 @@ def read_record(labels: Mapping[str, Any], config: Mapping[str, Any]) -> StepRec
             gpu=int(config.get("gpu") or 0),
             volumes=tuple(str(volume) for volume in config.get("volumes") or ()),
             resources=_parse_resources(config.get("resources") or {}),
+            is_leaving=bool(config.get("deleting")),
             ports=tuple(_check_port(port) for port in config.get("ports") or ()),
         )
         params = record.params
@@ -201,6 +205,7 @@ def pipelines_of(records: Sequence[StepRecord]) -> list[Pipeline]:
                 id=pipeline_id,
                 stages=tuple(_stage(steps[step_id]) for step_id in route),
                 name=any_record.pipeline_name,
+                is_leaving=any(record.is_leaving for record in steps.values()),
             )
         )
     return pipelines

@@ -118,6 +118,8 @@ class LocalLauncher:
             OSError: a record could not be written.
         """
         pipeline = self._find(pipeline_id)
+        if change.is_leaving:
+            await pipeline.leave()
         step = pipeline.step(step_id)
         older = step.status().preferred_next
         if change.is_rerouted:

@@ -40,6 +40,16 @@ class LocalPipeline:
         for step in self._steps:
             step.start()
 
+    async def leave(self) -> None:
+        """Say in all records that it takes no new work; those who read them go by that.
+
+        Raises:
+            OSError: a record could not be written; it may be tried again.
+        """
+        for step in self._steps:
+            step.leave()
+            await asyncio.sleep(0)
+
     async def reroute(self, step_id: str, preferred_next: str | None) -> None:
         """Send pictures elsewhere after one step.
 
@@ -78,7 +88,9 @@ class LocalPipeline:
         return PipelineStatus(
             pipeline_id=self.id,
             name=self.name,
-            state=pipeline_state(step.state for step in steps),
+            state=pipeline_state(
+                (step.state for step in steps), is_leaving=self.first.record.is_leaving
+            ),
             steps=steps,
             entry=Entry(
                 step_id=self.first.record.key.step_id, url=url, process_url=f"{url}/process"

@@ -150,8 +150,10 @@ def step_status(
     )
 
 
-def pipeline_state(steps: Iterable[TopologyState]) -> TopologyState:
-    """Return how a pipeline is: like the worst of its steps."""
+def pipeline_state(steps: Iterable[TopologyState], *, is_leaving: bool = False) -> TopologyState:
+    """Return how a pipeline is: like the worst of its steps, unless it is being deleted."""
+    if is_leaving:
+        return TopologyState.DELETING
     return min(steps, key=_BY_GRAVITY.index)
 
 

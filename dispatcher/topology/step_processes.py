@@ -72,8 +72,7 @@ class StepProcesses:
         """
         wanted = scaled(self.record, change)
         replicas = wanted.replicas
-        self._records.write(wanted)
-        self.record = wanted
+        self._rewrite(wanted)
         for number, process in enumerate(self._processes):
             if self._is_refused(process):
                 del self._tasks[process]
@@ -92,9 +91,15 @@ class StepProcesses:
         Raises:
             OSError: the record could not be written, and nothing has changed.
         """
-        wanted = replace(self.record, steps=steps)
-        self._records.write(wanted)
-        self.record = wanted
+        self._rewrite(replace(self.record, steps=steps))
+
+    def leave(self) -> None:
+        """Say in the record that the pipeline takes no new work.
+
+        Raises:
+            OSError: the record could not be written, and nothing has changed.
+        """
+        self._rewrite(replace(self.record, is_leaving=True))
 
     async def wait_ready(self) -> str:
         """Wait until every replica is ready; return what they loaded, for people.
@@ -192,6 +197,10 @@ class StepProcesses:
     def _handle_change(self) -> None:
         self._refresh_record()
         self._changed.set()
+
+    def _rewrite(self, wanted: StepRecord) -> None:
+        self._records.write(wanted)
+        self.record = wanted
 
     def _refresh_record(self) -> None:
         """Write the record when what it says of the replicas is no longer true."""

@@ -226,6 +226,8 @@ class KubernetesLauncher:
 
 def _changed(record: StepRecord, key: StepKey, change: StepChange) -> StepRecord:
     """Return a record of the pipeline as it is after a change of one of its steps."""
+    if change.is_leaving:
+        record = replace(record, is_leaving=True)
     if change.is_rerouted:
         steps = rerouted(record.steps, key.step_id, change.preferred_next)
         record = replace(record, steps=steps)

@@ -73,7 +73,9 @@ def _pipeline(records: Sequence[StepRecord], seen: Seen, namespace: str) -> Pipe
     return PipelineStatus(
         pipeline_id=first.key.pipeline_id,
         name=first.pipeline_name,
-        state=pipeline_state(step.state for step in steps),
+        state=pipeline_state(
+            (step.state for step in steps), is_leaving=any(each.is_leaving for each in records)
+        ),
         steps=steps,
         entry=Entry(
             step_id=first.key.step_id,

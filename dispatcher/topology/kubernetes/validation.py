@@ -67,6 +67,7 @@ _CONFIG: Final = Draft202012Validator(
             "model_revision": _WORD,
             "name": {"type": ["string", "null"], "maxLength": 63},
             "created_at": _WORD,
+            "deleting": {"type": "boolean"},
             "gpu": _COUNT,
             "volumes": {"type": "array", "maxItems": len(VOLUMES), "items": {"enum": VOLUMES}},
             "resources": {

@@ -52,7 +52,7 @@ async def serving(folder: Path, client: ReplicaClient) -> AsyncIterator[Served]:
         max_replicas=settings.max_local_replicas,
         drain_timeout_s=5.0,
         is_draining=lambda: built.lifecycle.is_draining,
-        is_idle=lambda _: True,
+        work=built.queue,
     )
     services = replace(built, launcher=launcher, admin=admin)
     await launcher.start()

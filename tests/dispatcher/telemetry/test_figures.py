@@ -67,6 +67,13 @@ def test_ended_jobs_are_counted_by_their_state(figures: Figures, metrics: Metric
     assert read["frontend_processed_total"] == 4
 
 
+def test_what_failed_is_no_throughput(figures: Figures) -> None:
+    figures.count_ended(failed(make_job()))
+    assert figures.throughput() == 0.0
+    figures.count_ended(completed(make_job()))
+    assert figures.throughput() > 0.0
+
+
 def test_failed_jobs_are_counted_by_why_however_they_failed(
     figures: Figures, metrics: Metrics
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from dispatcher.errors import ChangesOffError
 from dispatcher.pipelines.store import PipelineStore
+from dispatcher.queues.memory import MemoryJobQueue
 from dispatcher.topology.admin import PipelineAdmin
 from dispatcher.topology.configmap import StepRecord, pipelines_of
 from dispatcher.topology.local import LocalLauncher
@@ -45,7 +46,7 @@ def admin_of(launcher: LocalLauncher, store: PipelineStore, **options: bool) -> 
         max_replicas=8,
         drain_timeout_s=1.0,
         is_draining=lambda: False,
-        is_idle=lambda _: True,
+        work=MemoryJobQueue(capacity=1),
         **options,
     )
 

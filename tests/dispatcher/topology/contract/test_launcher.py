@@ -7,6 +7,7 @@ import pytest
 from dispatcher.errors import NotFoundError, RequestError, UnknownPipelineError
 from dispatcher.pipelines.changes import StepChange
 from dispatcher.topology.base import Launcher
+from dispatcher.topology.configmap import pipelines_of
 from dispatcher.topology.status import PipelineStatus, TopologyState
 from tests.dispatcher.topology.contract.following import following
 from tests.dispatcher.topology.contract.homes import Home
@@ -83,6 +84,22 @@ async def test_what_does_not_exist_cannot_be_changed(home: Home) -> None:
     await home.launcher.create(made())
     with pytest.raises(NotFoundError, match=r"it has: 0, 1\."):
         await home.launcher.change(ID, "7", StepChange(replicas=2))
+
+
+async def test_what_is_leaving_is_found_so_and_runs_on(home: Home) -> None:
+    """None accepts what soon nobody would do, and all finish what they have."""
+    await home.launcher.create(made({"type": "blur"}, {"type": "sobel"}))
+    await in_state(home.launcher, TopologyState.READY)
+    async with following(home.discovery) as seen:
+        await home.launcher.change(ID, "1", StepChange(is_leaving=True))
+        await seen.until(lambda: [step.is_leaving for step in seen.snapshots[-1]] == [True, True])
+        (pipeline,) = pipelines_of(seen.snapshots[-1])
+        assert pipeline.is_leaving
+        status = await status_of(home.launcher, ID)
+        assert status.state is TopologyState.DELETING
+        assert [len(step.endpoints) for step in status.steps] == [1, 1]
+        await home.launcher.remove(ID)
+        await seen.until(lambda: not seen.names)
 
 
 async def test_of_what_is_removed_nothing_is_left(home: Home) -> None:
