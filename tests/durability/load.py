@@ -115,11 +115,16 @@ class Clients:
     async def send(self, order: Order) -> str | None:
         """Send an order until there is an answer; return the job's id, None when refused."""
         while True:
-            one = await self._post(order)
-            self.log.tries.append(one)
+            one = await self.try_once(order)
             if one.status is not None and one.status != 503:
                 return one.job_id
             await asyncio.sleep(min(one.retry_after_s or PAUSE_S, _PATIENCE_S))
+
+    async def try_once(self, order: Order) -> Try:
+        """Send an order and return what came of it."""
+        one = await self._post(order)
+        self.log.tries.append(one)
+        return one
 
     async def look(self, job_id: str, *, wait_s: int = 0, until_ended: bool = True) -> Sight:
         """Poll a job, as long as the service is not there or the job has not ended."""
