@@ -1,10 +1,8 @@
 """The files that servers are started with, here and in the cluster, read by these servers."""
 
-import json
 import re
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -210,20 +208,6 @@ def test_the_nodes_of_the_cluster_are_those_that_the_manifest_makes() -> None:
     assert "cluster_partition_handling = pause_minority" in text
     # A queue that was declared while one node was there alone must not stay on that one.
     assert "continuous_membership_reconciliation.enabled = true" in text
-
-
-def test_the_bucket_script_is_a_shell_script_and_its_policy_is_for_one_bucket() -> None:
-    folder = _COMPONENTS / "minio"
-    done = subprocess.run(
-        ["sh", "-n", str(folder / "bucket.sh")], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    policy = json.loads((folder / "policy.json").read_text())
-    resources = {one for rule in policy["Statement"] for one in rule["Resource"]}
-    assert resources == {"arn:aws:s3:::conveyor", "arn:aws:s3:::conveyor/*"}
-    actions = {one for rule in policy["Statement"] for one in rule["Action"]}
-    assert not any("*" in action for action in actions)
-    assert {"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"} <= actions
 
 
 def _connect(port: int) -> socket.socket:

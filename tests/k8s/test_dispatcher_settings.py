@@ -19,6 +19,7 @@ from tests.k8s.manifests import (
     dispatcher_pod,
     find,
     get,
+    pod_of,
     pods,
     worker_pod,
 )
@@ -136,8 +137,9 @@ def test_the_urls_lead_to_the_servers_that_are_shipped(
             assert (parts.username, parts.password) == ("conveyor", f"{server.upper()}_PASSWORD")
 
 
-def test_s40_where_there_is_tls_its_authority_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    for pod in (dispatcher_pod("shared"), worker_pod("shared")):
+def test_s40_where_there_is_tls_its_authority_is_known() -> None:
+    bucket = pod_of(get("shared", "Job", "minio-bucket"))
+    for pod in (dispatcher_pod("shared"), worker_pod("shared"), bucket):
         authority = Path(pod.environment["SSL_CERT_FILE"])
         volume = _mounts(pod)[authority.parent]["secret"]
         # Not the server's key.

@@ -1,6 +1,7 @@
 """Every pod is admitted under Pod Security ``restricted``, and more (security.md K01 to K11)."""
 
 import re
+from pathlib import PurePosixPath
 from typing import Final
 
 import pytest
@@ -54,6 +55,16 @@ def test_k07_a_pod_writes_only_where_there_is_a_limit(pod: Pod) -> None:
             assert parse_quantity(volume["emptyDir"]["sizeLimit"]) > 0
         elif "persistentVolumeClaim" not in volume:
             assert mount["readOnly"] is True
+
+
+@pytest.mark.parametrize("pod", _PODS)
+def test_nothing_is_mounted_below_a_folder_that_the_program_writes_to(pod: Pod) -> None:
+    # The runtime makes the folders in between, for root: the program may not write there.
+    mounts = pod.container["volumeMounts"]
+    places = {PurePosixPath(mount["mountPath"]) for mount in mounts}
+    writable = {PurePosixPath(one["mountPath"]) for one in mounts if not one.get("readOnly")}
+    assert writable
+    assert not [place for place in places if writable & {*place.parents}]
 
 
 @pytest.mark.parametrize("pod", _OWN)
