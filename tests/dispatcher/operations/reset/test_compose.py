@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,14 +19,9 @@ from dispatcher.operations.reset.compose import (
 from dispatcher.operations.reset.stack import Part
 
 RUNNING = ("rabbitmq", "redis", "minio", "classifier", "operations", "worker", "api", "nginx")
-DOCKER = """\
-#!/bin/sh
-echo "$*" >> "$0.asked"
-case "$2" in
-    ps) cat "$0.containers" ;;
-    stop) [ ! -e "$0.fails" ] ;;
-esac
-"""
+EXTRA = ("prometheus", "grafana")
+FILES = "com.docker.compose.project.config_files"
+START = "compose up --detach --no-deps --wait"
 
 
 class Docker:
@@ -32,20 +29,27 @@ class Docker:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "docker"
-        self.path.write_text(DOCKER)
+        program = Path(__file__).with_name("docker_program.py").read_text()
+        self.path.write_text(f"#!{sys.executable}\n{program}")
         self.path.chmod(0o755)
+        self.refuse()
         self.tell(*(container(name) for name in RUNNING))
 
     def tell(self, *containers: Mapping[str, object], as_list: bool = False) -> None:
-        lines = [json.dumps(containers)] if as_list else [json.dumps(one) for one in containers]
+        named = [{"ID": f"id-{place}", **one} for place, one in enumerate(containers)]
+        lines = [json.dumps(named)] if as_list else [json.dumps(one) for one in named]
         self.path.with_name("docker.containers").write_text("\n".join(lines))
+        labels = {one["ID"]: one.get("Labels", {}) for one in named}
+        self.path.with_name("docker.labels").write_text(json.dumps(labels))
 
-    def fail(self) -> None:
-        self.path.with_name("docker.fails").touch()
+    def refuse(self, *services: str) -> None:
+        """Have these not end."""
+        self.path.with_name("docker.refused").write_text(" ".join(services))
 
     def asked(self) -> list[str]:
+        """Return what it was asked to do; not what it was asked to tell."""
         lines = self.path.with_name("docker.asked").read_text().splitlines()
-        return [line for line in lines if not line.startswith("compose ps")]
+        return [line for line in lines if not re.search(r" ps |^inspect | config ", line)]
 
 
 def container(name: str, **changes: object) -> dict[str, object]:
@@ -63,7 +67,8 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Docker:
 
 @pytest.fixture
 def stack(tmp_path: Path, docker: Docker) -> ComposeStack:
-    (tmp_path / COMPOSE_FILE).touch()
+    (tmp_path / COMPOSE_FILE).write_text("\n".join(RUNNING))
+    (tmp_path / "more.yaml").write_text("\n".join(EXTRA))
     return ComposeStack(tmp_path, lambda _: None)
 
 
@@ -88,15 +93,65 @@ def test_a_restart_ends_in_one_order_and_starts_in_the_other(
     assert docker.asked() == stops + starts
     assert stops[0] == "compose stop nginx"
     assert stops[-1] == "compose stop rabbitmq redis minio"
-    assert starts[0] == "compose up --detach --no-deps --wait rabbitmq redis minio"
-    assert starts[-1] == "compose up --detach --no-deps --wait nginx"
+    servers = "--scale=rabbitmq=1 --scale=redis=1 --scale=minio=1 rabbitmq redis minio"
+    assert starts[0] == f"{START} {servers}"
+    assert starts[-1] == f"{START} --scale=nginx=1 nginx"
 
 
-def test_a_restart_that_fails_goes_no_further(stack: ComposeStack, docker: Docker) -> None:
-    docker.fail()
+def test_a_restart_that_fails_goes_no_further_and_leaves_nothing_ended(
+    stack: ComposeStack, docker: Docker
+) -> None:
+    docker.refuse("api")
     with pytest.raises(StartupError, match="docker compose stop ended with status 1"):
         stack.restart()
-    assert docker.asked() == ["compose stop nginx"]
+    assert docker.asked() == [
+        "compose stop nginx",
+        "compose stop api",
+        f"{START} --scale=api=1 api",
+        f"{START} --scale=nginx=1 nginx",
+    ]
+
+
+def test_each_is_started_with_its_own_files_and_as_often_as_it_was(
+    stack: ComposeStack, docker: Docker
+) -> None:
+    base, more = (str(stack.folder / name) for name in (COMPOSE_FILE, "more.yaml"))
+    with_more = {"Labels": {FILES: f"{base},{more}"}}
+    ran_once = {"Labels": {FILES: base, "com.docker.compose.oneoff": "True"}}
+    docker.tell(
+        container("prometheus", **with_more),
+        container("classifier", Labels={FILES: base}),
+        container("api", Labels={FILES: base}),
+        container("api", Labels={FILES: base}, State="exited"),
+        container("api", **ran_once),
+    )
+    stack.restart()
+    one, both = f"--file {base}", f"--file {base} --file {more}"
+    start = START.removeprefix("compose ")
+    assert docker.asked() == [
+        f"compose {one} stop api",
+        f"compose {one} stop classifier",
+        f"compose {both} stop prometheus",
+        f"compose {one} {start} --scale=classifier=1 classifier",
+        f"compose {both} {start} --scale=prometheus=1 prometheus",
+        f"compose {one} {start} --scale=api=2 api",
+    ]
+
+
+def test_what_no_file_knows_is_left_alone_and_said(tmp_path: Path, docker: Docker) -> None:
+    (tmp_path / COMPOSE_FILE).write_text("api")
+    docker.tell(container("api"), container("forgotten"))
+    said: list[str] = []
+    ComposeStack(tmp_path, said.append).restart()
+    assert docker.asked() == ["compose stop api", f"{START} --scale=api=1 api"]
+    assert any(line.startswith("forgotten stays as it is") for line in said)
+
+
+def test_files_that_cannot_be_read_end_nothing(stack: ComposeStack, docker: Docker) -> None:
+    docker.tell(container("api", Labels={FILES: "/nowhere/docker-compose.yml"}))
+    with pytest.raises(StartupError, match="docker compose: "):
+        stack.restart()
+    assert docker.asked() == []
 
 
 def test_what_does_not_run_is_not_started(stack: ComposeStack, docker: Docker) -> None:
