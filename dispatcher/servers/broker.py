@@ -23,8 +23,10 @@ from dispatcher.servers.urls import ServerUrl, parse_server_url
 PUBLISH_WITHIN_S: Final = 3.5
 """How long the broker may take to confirm a message: less than any client waits for its answer."""
 _FLAG: Final = "--rabbitmq-url"
-_PARAMETERS: Final = ("cafile", "certfile", "keyfile")
-"""Of ``amqps://``: whom to trust, and who we are. That nobody is verified cannot be said."""
+_PARAMETERS: Final = ("ca_file", "cafile", "certfile", "keyfile")
+"""Of ``amqps://``: whom to trust, and who we are. That nobody is verified cannot be said. The
+authorities in ``ca_file`` are added to the system's, as with all servers; ``cafile``, as RabbitMQ's
+own URLs have it, is in their place."""
 
 
 class NoSuchQueueError(Exception):
@@ -43,8 +45,8 @@ class Broker:
 
         Args:
             url: ``amqp://`` or ``amqps://``, with its credentials and one node or several,
-                ``host:port,host:port``; ``amqps://`` takes the parameters ``cafile``,
-                ``certfile`` and ``keyfile``.
+                ``host:port,host:port``; ``amqps://`` takes the parameters ``ca_file``,
+                ``cafile``, ``certfile`` and ``keyfile``.
 
         Raises:
             StartupError: it is no such URL.
@@ -132,6 +134,8 @@ def _tls(url: ServerUrl) -> ssl.SSLContext:
         raise StartupError(f"{_FLAG}: certfile and keyfile go together")
     try:
         context = ssl.create_default_context(cafile=parameters.get("cafile"))
+        if "ca_file" in parameters:
+            context.load_verify_locations(parameters["ca_file"])
         if "certfile" in parameters:
             context.load_cert_chain(parameters["certfile"], parameters["keyfile"])
     except OSError as exc:  # ssl.SSLError is one

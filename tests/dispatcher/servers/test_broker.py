@@ -246,11 +246,22 @@ async def tls_port(rabbitmq: RabbitmqServer, tmp_path: Path) -> AsyncIterator[in
     await asyncio.gather(*pumps)
 
 
+@pytest.mark.parametrize("parameter", ["cafile", "ca_file"])
 async def test_a_certificate_of_a_known_authority_is_trusted(
-    rabbitmq_url: str, tls_port: int, tmp_path: Path
+    rabbitmq_url: str, tls_port: int, tmp_path: Path, parameter: str
 ) -> None:
     url = moved(rabbitmq_url, to=f"127.0.0.1:{tls_port}").replace("amqp:", "amqps:")
-    async with started(f"{url}?cafile={tmp_path / 'ca.pem'}") as broker:
+    async with started(f"{url}?{parameter}={tmp_path / 'ca.pem'}") as broker:
+        await reached(broker)
+
+
+async def test_an_authority_that_is_added_leaves_those_of_the_system(
+    rabbitmq_url: str, tls_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    url = moved(rabbitmq_url, to=f"127.0.0.1:{tls_port}").replace("amqp:", "amqps:")
+    async with started(f"{url}?ca_file={tmp_path / 'other.pem'}") as broker:
         await reached(broker)
 
 
