@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 from kubernetes.utils import parse_quantity
 
-from tests.k8s.manifests import find, pods
+from tests.k8s.manifests import find, get, pod_of, pods
 from tests.k8s.rendering import MANIFESTS, ROOT
 
 _README: Final = ROOT / "README.md"
@@ -58,6 +58,15 @@ def test_the_readme_makes_every_secret_before_the_pods_that_wait_for_it() -> Non
     assert found
     made = set(re.findall(r"create secret generic (\S+)", before.rpartition("```bash")[2]))
     assert made == _secrets("cluster") == {"conveyor-servers", "dispatcher-api-keys"}
+
+
+def test_what_stays_without_tls_is_said() -> None:
+    (row,) = re.findall(r"^\| `servers-tls` .*", (MANIFESTS / "README.md").read_text(), re.M)
+    ports = pod_of(get("shared", "StatefulSet", "rabbitmq")).container["ports"]
+    (between_nodes,) = (port["containerPort"] for port in ports if port["name"] == "nodes")
+    config = "".join(path.read_text() for path in MANIFESTS.rglob("*.conf"))
+    assert "inet_tls" not in config
+    assert f"each other without it (port {between_nodes})" in row
 
 
 def test_files_that_comments_name_are_there() -> None:
