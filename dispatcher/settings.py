@@ -116,7 +116,8 @@ class Settings(BaseSettings):
     allow_anonymous: bool = False
     """Whether to serve other machines without API keys."""
     rate_limit_per_s: float = Field(default=0.0, ge=0)
-    """Submissions a second that one API key may make; 0 means no limit."""
+    """Submissions a second that one API key may make, counted by each dispatcher by itself; 0 means
+    no limit."""
     header_timeout_s: float = Field(default=15.0, gt=0)
     """How long the head of a request may take to arrive, in seconds."""
     body_timeout_s: float = Field(default=60.0, gt=0)

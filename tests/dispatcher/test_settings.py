@@ -94,6 +94,10 @@ def test_every_setting_is_a_flag_that_help_explains(
     assert re.search(rf"--{name.replace('_', '-')}\b", capsys.readouterr().out)
 
 
+def test_a_rate_is_told_to_be_counted_by_each_dispatcher() -> None:
+    assert "by each dispatcher" in str(Settings.model_fields["rate_limit_per_s"].description)
+
+
 def test_a_flag_sets_a_value() -> None:
     settings = load_settings(["--port", "9000", "--queue-capacity=7", "--data-dir", "here"])
     assert (settings.port, settings.queue_capacity) == (9000, 7)

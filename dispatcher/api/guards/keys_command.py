@@ -115,7 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         help="submit, read, admin; separated by commas (default: submit,read)",
     )
     add.add_argument(
-        "--rate-per-s", type=_rate, help="submissions a second; default: --rate-limit-per-s"
+        "--rate-per-s",
+        type=_rate,
+        help="submissions a second at each dispatcher; default: --rate-limit-per-s",
     )
     _verb(verbs, "list", "print what is known of each key", _list)
     revoke = _verb(verbs, "revoke", "remove the keys of a name", _revoke)

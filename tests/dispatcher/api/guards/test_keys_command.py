@@ -122,3 +122,11 @@ def test_what_makes_no_sense_is_refused(
     with pytest.raises(SystemExit):
         run("add", path, *arguments)
     assert not path.exists()
+
+
+def test_the_help_tells_that_each_dispatcher_counts_by_itself(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        run_keys_command(["add", "--help"])
+    assert "at each dispatcher" in " ".join(capsys.readouterr().out.split())
