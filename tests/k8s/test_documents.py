@@ -1,4 +1,4 @@
-"""What README.md, k8s/README.md and the comments of manifests say is what the manifests are."""
+"""What the documents say of a deployment is what its manifests are, and what was measured."""
 
 import re
 from decimal import Decimal
@@ -83,3 +83,10 @@ def test_files_that_comments_name_are_there() -> None:
         for path, name in named
         if not any((folder / name).exists() for folder in folders)
     ]
+
+
+def test_a_lost_redis_is_told_to_refuse_where_it_was_measured_to() -> None:
+    measured = (ROOT / "docs" / "faults.md").read_text()
+    (refused,) = re.findall(r"^\| Redis killed, 8 s \| (\d+) \|", measured, re.M)
+    (row,) = re.findall(r"^\| Redis \|.*", (ROOT / "ARCHITECTURE.md").read_text(), re.M)
+    assert ("refused" in row) is (int(refused) > 0)
