@@ -3,16 +3,20 @@
 import asyncio
 import gc
 import random
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
 
 from dispatcher.errors import ResultsUnavailableError
+from dispatcher.servers.breaker import BreakerPolicy
 from dispatcher.servers.redis_connection import RedisConnection
 from tests.dispatcher.servers.connecting import connected, given_up, reached
 from tests.dispatcher.waiting import until
 from tests.servers.proxy import TcpProxy
 from tests.servers.redis import RedisServer
+
+SLOW_S = 0.5
 
 
 async def ping(client: Redis) -> bool:
@@ -236,12 +240,21 @@ async def test_a_start_does_not_wait_for_a_redis_that_is_away(
     await redis.close()
 
 
-@pytest.mark.usefixtures("_patient", "_soon_again")
+@pytest.fixture
+def _slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is slow takes so long that a busy machine, whose timers are late, is told from it."""
+    slowly = partial(
+        BreakerPolicy, slow_s=SLOW_S, probe_interval_s=0.1, first_pause_s=0.05, max_pause_s=0.1
+    )
+    monkeypatch.setattr("dispatcher.servers.watch.BreakerPolicy", slowly)
+
+
+@pytest.mark.usefixtures("_patient", "_slowly")
 async def test_a_redis_that_is_slow_is_left_alone_until_it_is_fast(
     far_url: str, proxy: TcpProxy
 ) -> None:
     async with connected(far_url) as redis:
-        proxy.delay(0.15)
+        proxy.delay(0.6 * SLOW_S)  # there, and back
         await given_up(redis, "Redis answers too slowly")
         proxy.heal()
         await reached(redis)
