@@ -58,10 +58,10 @@ async def test_what_was_refused_is_forgotten_once_the_store_is_back(
     forgetting.cancel()  # whoever was refused is not kept waiting
     await asyncio.gather(forgetting, return_exceptions=True)
     proxy.heal()
+    await until(lambda: store.unready() is None)
     async with asyncio.timeout(20):
         while await is_known(store, "a"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    await until(lambda: store.unready() is None)  # a try under way may be answered before that
     assert [job_id async for job_id in store.open_ids(older_than_s=-60)] == []
 
 
