@@ -161,4 +161,10 @@ def _state_of(services: Services) -> ServiceState:
     # Later on it stays ready without them: what has ended can still be read, and a refusal with
     # a word on when to come back is more than a closed door.
     missing = [] if lifecycle.has_met_servers else [f"starting: {reason}" for reason in away]
-    return ServiceState(unready=[*starting, *missing], away=away)
+    # Of one that is refused the others may be well: clients are to be sent there.
+    refused = (
+        []
+        if missing
+        else [server.unready() or "" for server in services.servers if server.refuses()]
+    )
+    return ServiceState(unready=[*starting, *missing, *refused], away=away)

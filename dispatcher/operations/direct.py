@@ -22,6 +22,7 @@ from dispatcher.errors import RequestError, StartupError
 from dispatcher.intake.queue_operations import MAX_STEP, QueueOperations
 from dispatcher.intake.requeueing import Requeueing
 from dispatcher.operations.target import OperationError, Order
+from dispatcher.servers.base import Ready
 from dispatcher.settings import Settings
 from dispatcher.storage.directory import open_data_dir
 from dispatcher.wiring import Services, build_services
@@ -157,7 +158,7 @@ async def _wait_ready(services: Services) -> None:
 
 def _reasons(services: Services) -> Sequence[str]:
     """Say what cannot be reached yet."""
-    rooms = (*services.servers, services.queue, services.results, services.blobs)
+    rooms: Sequence[Ready] = (*services.servers, services.queue, services.results, services.blobs)
     return list(dict.fromkeys(reason for room in rooms if (reason := room.unready())))
 
 

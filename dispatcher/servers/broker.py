@@ -74,6 +74,10 @@ class Broker:
         """Say, for people, why nothing can be published now; None when it can."""
         return next((reason for link in self._links if (reason := link.unready())), None)
 
+    def refuses(self) -> bool:
+        """Say whether RabbitMQ does not take the credentials."""
+        return any(link.refuses for link in self._links)
+
     async def start(self) -> None:
         """Open them in the background, and again whenever they are lost."""
         for link in self._links:

@@ -34,6 +34,7 @@ _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 3.0
 _SHORT_LIFE_S: Final = CONNECT_WITHIN_S + _LONGEST_PAUSE_S
 """A connection that lasted longer was a good one, and the next is opened at once."""
+_REFUSED: Final = "RabbitMQ refuses the credentials"
 _BLOCKED: Final = "RabbitMQ takes nothing: it is short of memory or disk"
 
 
@@ -102,6 +103,11 @@ class BrokerLink:
     def unready(self) -> str | None:
         """Say, for people, why it cannot be used now; None when it can."""
         return self._reason
+
+    @property
+    def refuses(self) -> bool:
+        """Say whether the broker does not take the credentials."""
+        return self._reason is _REFUSED
 
     @property
     def is_blocked(self) -> bool:
@@ -279,7 +285,7 @@ def _pause_s(failures: int) -> float:
 def _explained(exc: BaseException) -> str:
     """Say what went wrong without naming the address, which has a password in it."""
     if isinstance(exc, ProbableAuthenticationError):
-        return "RabbitMQ refuses the credentials"
+        return _REFUSED
     if isinstance(exc, ssl.SSLError) or isinstance(exc.__cause__, ssl.SSLError):
         return "RabbitMQ cannot be trusted: its certificate or protocol is not as demanded"
     if isinstance(exc, ChannelInvalidStateError | RuntimeError):

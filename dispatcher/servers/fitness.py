@@ -8,17 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from dispatcher.servers.base import Ready
+
 PATIENCE_S: Final = 5.0
 """So long jobs are kept while the store is away: to give them back and take them again costs more
 than a short outage, in which nobody else could do them either."""
-
-
-class Ready(Protocol):
-    """Knows why a server cannot be used."""
-
-    def unready(self) -> str | None:
-        """Say it, for people; None when it can."""
-        ...
 
 
 class Allowed(Protocol):

@@ -57,6 +57,10 @@ class ObjectStore:
         refusal = self._refusal and f"{self._backend.name} is not used: {self._refusal}"
         return self._watch.unready() or refusal
 
+    def refuses(self) -> bool:
+        """Say whether it is another dispatcher's, or does not take the credentials."""
+        return self._refusal is not None or self._watch.refuses()
+
     def refuse(self, reason: str | None) -> None:
         """Answer no call any more, for this reason; None has them answered again."""
         self._refusal = reason

@@ -11,7 +11,7 @@ from redis.exceptions import DataError, RedisError, ResponseError
 from dispatcher.errors import ResultsUnavailableError
 from dispatcher.servers.redis_client import make_client
 from dispatcher.servers.redis_feed import OnMessage, RedisFeed
-from dispatcher.servers.redis_reasons import is_refusal, reason_of
+from dispatcher.servers.redis_reasons import away, is_refusal, reason_of
 from dispatcher.servers.room import Room
 from dispatcher.servers.watch import AwayError, Watch
 
@@ -52,6 +52,10 @@ class RedisConnection:
     def unready(self) -> str | None:
         """Say, for people, why Redis cannot be asked now; None when it can."""
         return self._watch.unready()
+
+    def refuses(self) -> bool:
+        """Say whether Redis does not take the credentials."""
+        return self._watch.refuses()
 
     async def start(self) -> None:
         """Open it in the background, and open it again whenever it is lost."""
@@ -140,15 +144,15 @@ class RedisConnection:
             if is_refusal(exc):
                 _log.warning("Redis refused a command: %s", exc)
                 raise
-            raise AwayError(reason_of(exc)) from exc
+            raise away(exc) from exc
         except (RedisError, OSError, TimeoutError) as exc:
-            raise AwayError(reason_of(exc)) from exc
+            raise away(exc) from exc
 
     async def _look(self) -> None:
         try:
             await self._ask(lambda client: client.ping())
         except ResponseError as exc:
-            raise AwayError(reason_of(exc)) from exc
+            raise away(exc) from exc
 
     async def _reconnect(self) -> None:
         """Leave connections that nobody answers on, and open another one."""

@@ -18,6 +18,8 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from dispatcher.servers.watch import AwayError, RefusedError
+
 _REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (ssl.SSLCertVerificationError, "Redis' certificate cannot be verified"),
     (ssl.SSLError, "Redis speaks no TLS, or another one"),
@@ -45,6 +47,13 @@ _AWAY: Final = (
 )
 
 
+_REFUSED: Final = (
+    AuthenticationError,
+    AuthenticationWrongNumberOfArgsError,
+    NoPermissionError,
+)
+
+
 def reason_of(error: BaseException) -> str:
     """Return why a call failed; what an error was made from says more than the error."""
     causes = list(_causes(error))
@@ -52,6 +61,12 @@ def reason_of(error: BaseException) -> str:
         if any(isinstance(cause, kind) for cause in causes):
             return reason
     return "the connection to Redis broke"
+
+
+def away(error: BaseException) -> AwayError:
+    """Return what a failed call means."""
+    is_refused = any(isinstance(cause, _REFUSED) for cause in _causes(error))
+    return (RefusedError if is_refused else AwayError)(reason_of(error))
 
 
 def is_refusal(error: ResponseError) -> bool:

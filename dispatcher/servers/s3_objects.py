@@ -19,7 +19,7 @@ from obstore.store import S3Store
 from dispatcher.errors import StartupError
 from dispatcher.servers.object_backend import CALLS, PAGE, ObjectInfo, ObjectMissingError
 from dispatcher.servers.urls import ServerUrl, parse_server_url, read_named_file
-from dispatcher.servers.watch import AwayError
+from dispatcher.servers.watch import AwayError, RefusedError
 
 if TYPE_CHECKING:  # obstore has them for type checkers alone
     from obstore import ObjectMeta, PutMode
@@ -32,15 +32,18 @@ _ANSWER_S: Final = 2
 """As long as anybody waits for an answer: then its thread and its socket are free again."""
 _IDLE_S: Final = 5
 """So soon the connections are gone that nobody answers on after a store has moved."""
+_MISSING: Final = "the object store needs credentials, and AWS_ACCESS_KEY_ID is not set"
+_SKEWED: Final = "the clocks here and at the object store differ too much"
+_EXPIRED: Final = "the object store says that the credentials have expired"
+_DENIED: Final = "the object store refuses the credentials"
+_REFUSED: Final = frozenset({_MISSING, _SKEWED, _EXPIRED, _DENIED})
+"""What may be wrong with this dispatcher alone."""
 _REASONS: Final = (
-    (
-        "/latest/(api/token|meta-data)",
-        "the object store needs credentials, and AWS_ACCESS_KEY_ID is not set",
-    ),
+    ("/latest/(api/token|meta-data)", _MISSING),
     ("NoSuchBucket", "the object store has no such bucket"),
-    ("RequestTimeTooSkewed", "the clocks here and at the object store differ too much"),
-    ("ExpiredToken|InvalidToken", "the object store says that the credentials have expired"),
-    ("code: 40[13]", "the object store refuses the credentials"),
+    ("RequestTimeTooSkewed", _SKEWED),
+    ("ExpiredToken|InvalidToken", _EXPIRED),
+    ("code: 40[13]", _DENIED),
     ("SlowDown|code: (429|503)", "the object store asks for fewer requests"),
     ("code: 5", "the object store has failed inside"),
     ("InvalidCertificate|UnknownIssuer", "the object store's certificate cannot be verified"),
@@ -211,11 +214,11 @@ def _told() -> Iterator[None]:
     except (BaseError, OSError) as exc:
         if isinstance(exc, FileNotFoundError) and "NoSuchBucket" not in str(exc):
             raise ObjectMissingError from exc
-        raise AwayError(_reason_of(str(exc))) from exc
+        raise _away(str(exc)) from exc
 
 
-def _reason_of(text: str) -> str:
+def _away(text: str) -> AwayError:
     for pattern, reason in _REASONS:
         if re.search(pattern, text):
-            return reason
-    return "the object store cannot be used"
+            return (RefusedError if reason in _REFUSED else AwayError)(reason)
+    return AwayError("the object store cannot be used")

@@ -52,6 +52,10 @@ class SameStore:
         is_known = self._is_same is not None or self.may_work()
         return None if is_known else "it is not known yet whether the object store is the others'"
 
+    def refuses(self) -> bool:
+        """Leave that to the store, which says by itself that it is another."""
+        return False
+
     def may_work(self) -> bool:
         """Say whether jobs may be taken."""
         if self._is_same is None:

@@ -19,6 +19,10 @@ class AwayError(Exception):
     """A server could not be asked; the message says why, for people, and names no address."""
 
 
+class RefusedError(AwayError):
+    """A server is there and does not take this dispatcher: with its credentials, say."""
+
+
 class Watch:
     """Counts how calls to one server go, and looks by itself whether it answers."""
 
@@ -48,10 +52,16 @@ class Watch:
         self._has_answered = False
         self._reason = f"{server} has not been reached yet"
         """Why it could not be used, the last time that it could not."""
+        self._is_refused = False
+        """Whether it was there then, and refused."""
 
     def unready(self) -> str | None:
         """Say, for people, why the server cannot be used now; None when it can."""
         return self._reason if self._breaker.is_open or not self._has_answered else None
+
+    def refuses(self) -> bool:
+        """Say whether it cannot be used because it refuses this dispatcher."""
+        return self._is_refused and self.unready() is not None
 
     def on_return(self, call: Callable[[], None]) -> None:
         """Have something called whenever the server is asked again after it was not."""
@@ -131,6 +141,7 @@ class Watch:
             self._has_answered = True
         else:
             self._reason = str(failure)
+        self._is_refused = isinstance(failure, RefusedError)
         if self._breaker.is_open and not was_open:
             if failure is None:
                 self._reason = f"{self._server} answers too slowly"

@@ -22,6 +22,10 @@ class SwitchedServer:
     """A server that is away for as long as there is a reason."""
 
     reason: str | None
+    is_refusing: bool = False
+
+    def refuses(self) -> bool:
+        return self.is_refusing
 
     def unready(self) -> str | None:
         return self.reason
@@ -67,6 +71,10 @@ async def test_it_waits_for_its_servers_once_and_says_so(services: Services) -> 
         degraded = await http.get("/readyz")
         assert degraded.status_code == 200, "results can still be read"
         assert degraded.json() == {"status": "degraded", "reasons": ["Redis does not answer"]}
+        server.reason, server.is_refusing = "Redis refuses the credentials", True
+        refused = await http.get("/readyz")
+        assert refused.status_code == 503, "another dispatcher may be well"
+        assert refused.json()["reasons"] == ["Redis refuses the credentials"]
 
 
 async def test_the_metrics_are_prometheus_text(http: httpx.AsyncClient) -> None:

@@ -5,7 +5,7 @@ replicas are scripted.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,7 +131,8 @@ class Teammate:
 
     async def start(self) -> None:
         """Connect, and hear of what others end; nothing is worked on yet."""
-        for room in (*self.stores.servers, self.queue, self.results, self.blobs):
+        rooms: Sequence[Any] = (*self.stores.servers, self.queue, self.results, self.blobs)
+        for room in rooms:
             await room.start()
             self._stack.push_async_callback(room.close)
         self._run(

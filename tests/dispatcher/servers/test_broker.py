@@ -188,6 +188,7 @@ async def test_wrong_credentials_are_named_and_not_quoted(rabbitmq_url: str) -> 
     async with started(url) as broker:
         await given_up(broker, "refuses the credentials")
         assert "wrong" not in (broker.unready() or "")
+        assert broker.refuses()
 
 
 async def test_a_virtual_host_that_is_not_there_is_no_hot_loop(

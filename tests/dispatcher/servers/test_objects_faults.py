@@ -131,8 +131,10 @@ async def test_credentials_that_expire_are_named_until_they_are_good_again(
 ) -> None:
     faults.fail(Fault.EXPIRED)
     await given_up(store, "credentials have expired")
+    assert store.refuses()
     faults.heal()
     await reached(store)
+    assert not store.refuses()
 
 
 async def test_a_bucket_that_is_not_there_is_named(s3_server: S3Server, s3_url: str) -> None:

@@ -274,6 +274,7 @@ async def test_wrong_credentials_are_named_and_not_quoted(
     redis = RedisConnection(redis_server.url().replace(redis_server.password, "hunter2"))
     await redis.start()
     await given_up(redis, "Redis refuses the credentials")
+    assert redis.refuses()
     with pytest.raises(ResultsUnavailableError) as error:
         await redis.run(ping)
     assert "hunter2" not in f"{error.value} {error.value.detail} {caplog.text}"
