@@ -1,5 +1,7 @@
 """The shell of the page: views, theme, key, and what it costs to open it."""
 
+from typing import Final, Literal
+
 import pytest
 from playwright.async_api import Page, expect
 
@@ -15,6 +17,20 @@ VIEWS = {
     "Experiments": "#/experiments",
     "Results": "#/results",
 }
+LEAST_CONTRAST: Final = 4.5
+"""Of text to what is behind it, as WCAG 2.2 asks of text that counts."""
+CONTRAST: Final = """(element) => {
+  const { color, backgroundColor } = getComputedStyle(element);
+  const luminance = (text) => {
+    const [red, green, blue] = text.match(/[\\d.]+/g).map((value) => {
+      const part = value / 255;
+      return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const [dark, light] = [luminance(color), luminance(backgroundColor)].sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}"""
 
 
 @pytest.mark.parametrize("title", VIEWS)
@@ -78,3 +94,19 @@ async def test_nothing_serious_keeps_people_out(page: Page, service: Service) ->
     await page.get_by_role("button", name="API key: none").click()
     await expect(page.get_by_role("dialog", name="API key")).to_be_visible()
     assert not await violations_everywhere(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_button_that_is_off_can_be_read_and_looks_off(
+    page: Page, service: Service, scheme: Literal["light", "dark"]
+) -> None:
+    await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    await open_view(page, service, "#/pipelines/new")
+    create = page.get_by_role("button", name="Create pipeline")
+    await create.evaluate("button => button.setAttribute('aria-disabled', 'true')")
+    await create.hover(force=True)  # nothing happens there, and nothing looks as if it did
+    assert await create.evaluate(CONTRAST) >= LEAST_CONTRAST
+    await page.get_by_role("button", name="blur", exact=True).click()
+    await expect(page.get_by_role("button", name="Move step 0, blur up")).to_have_css(
+        "opacity", "0.45"
+    )

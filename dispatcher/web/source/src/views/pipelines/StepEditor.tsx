@@ -87,7 +87,11 @@ function StepCard({ step, types, isFirst, isLast }: StepCardProps) {
             isOff={isLast}
             onClick={() => move(step, 1)}
           />
-          <RowButton icon={Trash2} label={`Remove ${name}`} onClick={() => change(step, () => null)} />
+          <RowButton
+            icon={Trash2}
+            label={`Remove ${name}`}
+            onClick={() => change(step, () => null)}
+          />
         </div>
       </div>
       {fault === null ? null : (
