@@ -69,8 +69,11 @@ async def test_jobs_are_listed_searched_and_filtered_by_state(
     await search.fill("ROBIN")
     await expect(rows.filter(has_text="half.jpg")).to_have_count(0)
     await expect(rows.filter(has_text="robin.jpg")).to_have_count(1)
+    assert page.url.endswith("?q=ROBIN")
     await search.fill(failed[:13])
     await expect(rows.filter(has_text="half.jpg")).to_have_count(1)
+    await search.fill("no file is called so")
+    await expect(page.get_by_text("No job fits.")).to_be_visible()
     await search.fill("")
     assert not await violations_everywhere(page)
     assert await overflow_px(page) == 0

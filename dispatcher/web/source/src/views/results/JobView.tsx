@@ -13,6 +13,7 @@ import { goTo, hrefTo } from '@/routes';
 import { showProblem, showToast } from '@/state/toasts';
 import { History } from '@/views/results/History';
 import { useJob } from '@/views/results/job_watch';
+import { listedLast, queryOf } from '@/views/results/listing';
 
 /** The job of an id. */
 export function JobView({ id }: { id: string }) {
@@ -20,9 +21,9 @@ export function JobView({ id }: { id: string }) {
   return (
     <>
       <p>
-        <a class="results-back" href={hrefTo('results')}>
+        <a class="results-back" href={hrefTo('results', [], queryOf(listedLast.value))}>
           <Icon of={ArrowLeft} size={16} />
-          All results
+          Back to the list
         </a>
       </p>
       {problem === null || problem.status === 0 || problem.isAboutKey ? null : (

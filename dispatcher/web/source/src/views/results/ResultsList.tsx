@@ -1,35 +1,35 @@
 // The latest jobs: filtered, searched, more of them when asked.
-import { signal } from '@preact/signals';
 import { useEffect, useState } from 'preact/hooks';
 import { callJson } from '@/api/client';
 import type { ApiProblem } from '@/api/problem';
 import type { JobPage } from '@/api/types';
 import { ProblemNote } from '@/components/ProblemNote';
-import { counted } from '@/figures';
-import { goTo, hrefTo } from '@/routes';
+import { hrefTo } from '@/routes';
 import { usePolling } from '@/state/polling';
 import { JobTable } from '@/views/results/JobTable';
 import {
+  emptyWords,
   everyS,
-  found,
-  isId,
+  listedLast,
+  listWords,
   moreThan,
   PAGE,
   pathOf,
   queryOf,
-  STATES,
   type Wish,
 } from '@/views/results/listing';
-
-/** What is searched for; kept while a job is looked at. */
-const searched = signal('');
+import { Narrowing } from '@/views/results/Narrowing';
 
 /** The list, and how it is narrowed. */
 export function ResultsList({ wish }: { wish: Wish }) {
+  const path = pathOf(wish, PAGE);
+  useEffect(() => {
+    listedLast.value = wish;
+  }, [path]);
   return (
     <section class="card stack" aria-label="Jobs">
       <Narrowing wish={wish} />
-      <Jobs key={pathOf(wish, PAGE)} wish={wish} />
+      <Jobs key={path} wish={wish} />
     </section>
   );
 }
@@ -38,77 +38,24 @@ function Jobs({ wish }: { wish: Wish }) {
   const [limit, setLimit] = useState(PAGE);
   const { page, problem } = usePage(wish, limit);
   const jobs = page?.results ?? [];
-  const shown = found(jobs, searched.value);
   return (
     <>
       {problem === null || problem.status === 0 || problem.isAboutKey ? null : (
         <ProblemNote problem={problem}>
           {wish.after === '' ? null : (
-            <a class="button" href={hrefTo('results')}>
+            <a class="button" href={hrefTo('results', [], queryOf({ ...wish, after: '' }))}>
               Show the latest
             </a>
           )}
         </ProblemNote>
       )}
       <p class="small muted" role="status">
-        {page === null ? 'Loading …' : countWords(shown.length, jobs.length)}
+        {page === null ? 'Loading …' : listWords(jobs.length)}
       </p>
-      {page !== null && shown.length === 0 ? (
-        <p class="empty">{emptyWords(jobs.length > 0)}</p>
-      ) : null}
-      {shown.length > 0 ? <JobTable jobs={shown} /> : null}
+      {page !== null && jobs.length === 0 ? <p class="empty">{emptyWords(wish)}</p> : null}
+      {jobs.length > 0 ? <JobTable jobs={jobs} /> : null}
       <More page={page} wish={wish} limit={limit} onLimit={setLimit} />
     </>
-  );
-}
-
-function Narrowing({ wish }: { wish: Wish }) {
-  const text = searched.value;
-  return (
-    <form
-      class="results-narrowing"
-      role="search"
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (isId(text)) goTo(hrefTo('results', text.trim()));
-      }}
-    >
-      <label class="field">
-        <span>Search by id, file or pipeline</span>
-        <input
-          type="search"
-          class="input"
-          value={text}
-          spellcheck={false}
-          onInput={(event) => {
-            searched.value = event.currentTarget.value;
-          }}
-        />
-      </label>
-      <label class="field">
-        <span>State</span>
-        <select
-          class="select"
-          value={wish.status}
-          onChange={(event) => {
-            const status = event.currentTarget.value;
-            goTo(hrefTo('results', [], status === '' ? {} : { status }), { replace: true });
-          }}
-        >
-          <option value="">all</option>
-          {STATES.map((state) => (
-            <option key={state} value={state}>
-              {state}
-            </option>
-          ))}
-        </select>
-      </label>
-      {isId(text) ? (
-        <a class="button" href={hrefTo('results', text.trim())}>
-          Open this job
-        </a>
-      ) : null}
-    </form>
   );
 }
 
@@ -160,14 +107,4 @@ function usePage(
     if (fresh !== null) setKept(fresh);
   }, [fresh]);
   return { page: fresh ?? kept, problem: polled.problem.value };
-}
-
-function countWords(shown: number, loaded: number): string {
-  return shown === loaded
-    ? `${counted(loaded, 'job')}, the latest first`
-    : `${shown} of the ${counted(loaded, 'job')} that are loaded`;
-}
-
-function emptyWords(hasOthers: boolean): string {
-  return hasOthers ? 'None of the jobs that are loaded fits.' : 'There is no such job.';
 }

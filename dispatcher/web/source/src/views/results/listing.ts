@@ -1,5 +1,7 @@
-// The list of results: what is asked for, and what of it is shown.
-import { type JobDocument, type JobState } from '@/api/types';
+// The list of results: what is asked for, and in what words it is told.
+import { signal } from '@preact/signals';
+import type { JobState } from '@/api/types';
+import { counted } from '@/figures';
 
 /** States that can be chosen, in the order of a job's life. */
 export const STATES: readonly JobState[] = [
@@ -19,24 +21,38 @@ const MOST = 500;
 const OFTEN_S = 3;
 const SELDOM_S = 10;
 
+/** Longest text that the service searches for. */
+export const LONGEST_TEXT = 200;
+
 /** What a list is of; all of it stands in the address. */
 export interface Wish {
   /** Empty for all states. */
   readonly status: JobState | '';
+  /** What id, file or pipeline has in it, whatever the case; empty for all jobs. */
+  readonly text: string;
   /** Id of the job after which it begins; empty for the latest. */
   readonly after: string;
 }
 
+/** The list that was shown last: who looks at one of its jobs comes back to it. */
+export const listedLast = signal<Wish>({ status: '', text: '', after: '' });
+
 /** Read what the address says; what is no state means all. */
 export function wishOf(query: URLSearchParams): Wish {
   const status = STATES.find((state) => state === query.get('status')) ?? '';
-  return { status, after: query.get('after') ?? '' };
+  return { status, text: trimmed(query.get('q') ?? ''), after: query.get('after') ?? '' };
+}
+
+/** Return a wish with another text, from the latest job on: its place was in another list. */
+export function searching(wish: Wish, text: string): Wish {
+  return { ...wish, text: trimmed(text), after: '' };
 }
 
 /** Return a wish as the address says it. */
 export function queryOf(wish: Wish): Record<string, string> {
   return {
     ...(wish.status === '' ? {} : { status: wish.status }),
+    ...(wish.text === '' ? {} : { q: wish.text }),
     ...(wish.after === '' ? {} : { after: wish.after }),
   };
 }
@@ -56,18 +72,22 @@ export function moreThan(limit: number): number | null {
   return limit >= MOST ? null : Math.min(MOST, limit + PAGE);
 }
 
-/** Return the jobs whose id, file or pipeline has a text in it, whatever the case. */
-export function found(jobs: readonly JobDocument[], text: string): readonly JobDocument[] {
-  const wanted = text.trim().toLowerCase();
-  if (wanted === '') return jobs;
-  return jobs.filter((job) =>
-    [job.request_id, job.filename, job.pipeline].some((each) =>
-      each.toLowerCase().includes(wanted),
-    ),
-  );
+/** Return what is listed, in words. */
+export function listWords(count: number): string {
+  return `${counted(count, 'job')}, the latest first`;
+}
+
+/** Return why nothing is listed. */
+export function emptyWords({ status, text }: Wish): string {
+  if (text !== '') return 'No job fits.';
+  return status === '' ? 'There is no job.' : `There is no job that is ${status}.`;
 }
 
 /** Return whether a text is a whole id, so that a job can be opened that is not in the list. */
 export function isId(text: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text.trim());
+}
+
+function trimmed(text: string): string {
+  return text.trim().slice(0, LONGEST_TEXT);
 }

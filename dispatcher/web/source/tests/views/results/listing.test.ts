@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import type { JobDocument } from '@/api/types';
-import { found, isId, moreThan, pathOf, queryOf, wishOf } from '@/views/results/listing';
+import {
+  emptyWords,
+  isId,
+  moreThan,
+  pathOf,
+  queryOf,
+  searching,
+  wishOf,
+} from '@/views/results/listing';
 
 const ID = '0b2d1a9c-58a0-4e5c-9d54-1f0d6a3c7e11';
-
-function job(request_id: string, filename: string): JobDocument {
-  return { request_id, filename, pipeline: 'default' } as unknown as JobDocument;
-}
 
 describe('the list of results', () => {
   it('is what the address says', () => {
@@ -27,13 +30,34 @@ describe('the list of results', () => {
 });
 
 describe('the search', () => {
-  const jobs = [job(ID, 'Koala.jpg'), job('x', 'cat.png')];
+  it('is part of the address and of the call', () => {
+    const wish = wishOf(new URLSearchParams('status=failed&q=Köln+%26+1'));
+    expect(wish.text).toBe('Köln & 1');
+    expect(pathOf(wish, 50)).toBe('/results?status=failed&q=K%C3%B6ln+%26+1&limit=50');
+    expect(queryOf(wish)).toEqual({ status: 'failed', q: 'Köln & 1' });
+  });
 
-  it('finds files and ids whatever the case', () => {
-    expect(found(jobs, ' KOALA ')).toEqual([jobs[0]]);
-    expect(found(jobs, '58a0-4E5C')).toEqual([jobs[0]]);
-    expect(found(jobs, '')).toBe(jobs);
-    expect(found(jobs, 'dog')).toEqual([]);
+  it('is left out of both while there is no text', () => {
+    const wish = wishOf(new URLSearchParams('q=++'));
+    expect(pathOf(wish, 50)).toBe('/results?limit=50');
+    expect(queryOf(wish)).toEqual({});
+  });
+
+  it('begins at the latest job, in the same state', () => {
+    const wish = wishOf(new URLSearchParams('status=failed&after=abc'));
+    expect(queryOf(searching(wish, ' cat '))).toEqual({ status: 'failed', q: 'cat' });
+  });
+
+  it('is for no more than the service takes', () => {
+    const wish = wishOf(new URLSearchParams(`q=${'x'.repeat(300)}`));
+    expect(wish.text).toHaveLength(200);
+  });
+
+  it('says when nothing fits', () => {
+    const words = (address: string): string => emptyWords(wishOf(new URLSearchParams(address)));
+    expect(words('q=cat&status=failed')).toBe('No job fits.');
+    expect(words('status=failed')).toBe('There is no job that is failed.');
+    expect(words('')).toBe('There is no job.');
   });
 
   it('knows a whole id from a part of one', () => {
