@@ -1,8 +1,12 @@
 // Server-sent events over fetch: an EventSource can send no Authorization header.
-import { call } from '@/api/client';
+import { call, chunksOf } from '@/api/client';
+import { Deadline } from '@/api/deadline';
 import { EventStreamParser, type StreamEvent } from '@/api/event_stream';
 import { asProblem } from '@/api/problem';
 import { backoffMs, pauseMs } from '@/state/pausing';
+
+/** The service sends a comment every 15 s at least: who is silent for longer is not there. */
+const SILENCE_MS = 35_000;
 
 /** How far a stream has been read. */
 interface Place {
@@ -17,7 +21,8 @@ interface Place {
 }
 
 /**
- * Yield the events of a stream until it is over; connect again after a break, with Last-Event-ID.
+ * Yield the events of a stream until it is over; connect again after a break or a
+ * silence, with Last-Event-ID.
  *
  * A stream that ends is over when `isLast` said so of its last event, or when the service answers
  * 204; otherwise it was cut, and is taken up where it was.
@@ -64,29 +69,21 @@ async function* readOnce(
   const known: Record<string, string> =
     place.lastId === '' ? {} : { 'Last-Event-ID': place.lastId };
   const headers = { Accept: 'text/event-stream', ...known };
-  const response = await call(path, { signal, headers });
-  place.isOver = response.status === 204;
-  const parser = new EventStreamParser();
-  for await (const text of textOf(response)) {
-    for (const event of parser.feed(text)) {
-      place.failures = 0;
-      place.lastId = event.id;
-      yield event;
-    }
-    place.retryMs = parser.retryMs ?? place.retryMs;
-  }
-}
-
-async function* textOf(response: Response): AsyncGenerator<string> {
-  if (response.body === null) return;
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  const deadline = new Deadline(SILENCE_MS, signal);
   try {
-    while (true) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
+    const response = await call(path, { signal: deadline.signal, headers });
+    place.isOver = response.status === 204;
+    const [parser, decoder] = [new EventStreamParser(), new TextDecoder()];
+    for await (const chunk of chunksOf(response)) {
+      deadline.renew();
+      for (const event of parser.feed(decoder.decode(chunk, { stream: true }))) {
+        place.failures = 0;
+        place.lastId = event.id;
+        yield event;
+      }
+      place.retryMs = parser.retryMs ?? place.retryMs;
     }
   } finally {
-    await reader.cancel().catch(() => undefined); // frees the connection, whoever stopped listening
+    deadline.stop();
   }
 }

@@ -1,11 +1,15 @@
 // What a call can fail with: always one kind of error, with words for people and a code for us.
 
+/** The code when the service took a call and said nothing in time. */
+export const SILENT = 'no_answer_in_time';
+
 /** A refusal by the service, or the lack of any answer. */
 export class ApiProblem extends Error {
   override readonly name = 'ApiProblem';
 
   /**
-   * @param code stable, lower_snake: the service's own, or `unreachable` when nobody answered.
+   * @param code stable, lower_snake: the service's own, or `unreachable` and
+   *   `no_answer_in_time` when nobody answered.
    * @param title a few words.
    * @param detail a sentence.
    * @param status of HTTP; 0 when there was no answer.
@@ -38,6 +42,16 @@ export function unreachable(): ApiProblem {
     'unreachable',
     'No answer',
     'The service does not answer. The page goes on by itself as soon as it does.',
+    0,
+  );
+}
+
+/** The problem when the service took a call and said nothing in time: nobody knows what it did. */
+export function silent(): ApiProblem {
+  return new ApiProblem(
+    SILENT,
+    'No answer in time',
+    'The service did not answer in time. It may have done what it was asked for.',
     0,
   );
 }

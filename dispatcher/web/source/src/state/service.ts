@@ -1,5 +1,7 @@
 // How the service is: the dot in the header, and the banner when it does not answer.
 import { effect, signal } from '@preact/signals';
+import { Deadline } from '@/api/deadline';
+import { hasBeenHeardSince } from '@/api/hearing';
 import { pauseMs } from '@/state/pausing';
 import { isVisible } from '@/state/visibility';
 
@@ -15,7 +17,9 @@ export interface ServiceState {
 
 const EVERY_MS = 5000;
 const SOON_MS = 1000;
-/** One call that fails is not told: a connection may just have been closed. */
+/** A service that is well answers this within milliseconds. */
+const LIMIT_MS = 5000;
+/** One call that fails at once is not told: a connection may just have been closed. */
 const FAILURES_TO_TELL = 2;
 
 /** How the service is at the moment. */
@@ -36,10 +40,13 @@ export function startServiceWatch(): void {
 async function watch(ending: AbortSignal): Promise<void> {
   let failures = 0;
   while (!ending.aborted) {
-    const state = await look(ending);
+    const sinceMs = performance.now();
+    const { isSilent, ...state } = await look(ending);
     if (ending.aborted) return;
-    failures = state.condition === 'away' ? failures + 1 : 0;
-    if (failures === 0 || failures >= FAILURES_TO_TELL) note(state);
+    // Silent, and yet heard: the call had to wait for one of the browser's connections.
+    const isAway = state.condition === 'away' && !(isSilent && hasBeenHeardSince(sinceMs));
+    failures = isAway ? failures + (isSilent ? FAILURES_TO_TELL : 1) : 0;
+    if (state.condition !== 'away' || failures >= FAILURES_TO_TELL) note(state);
     const isWell = state.condition === 'ready' || state.condition === 'degraded';
     await pauseMs(isWell ? EVERY_MS : SOON_MS, ending).catch(() => undefined);
   }
@@ -51,12 +58,16 @@ function note(state: ServiceState): void {
   if (before === 'away' && state.condition !== 'away') returns.value += 1;
 }
 
-async function look(signal: AbortSignal): Promise<ServiceState> {
+async function look(ending: AbortSignal): Promise<ServiceState & { isSilent: boolean }> {
+  const deadline = new Deadline(LIMIT_MS, ending);
+  const { signal } = deadline;
   try {
     const response = await fetch('/readyz', { signal, cache: 'no-store', credentials: 'omit' });
-    return readState(await response.json());
+    return { ...readState(await response.json()), isSilent: false };
   } catch {
-    return { condition: 'away', reasons: [] };
+    return { condition: 'away', reasons: [], isSilent: deadline.hasPassed };
+  } finally {
+    deadline.stop();
   }
 }
 

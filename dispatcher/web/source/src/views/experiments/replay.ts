@@ -1,6 +1,7 @@
 // Replays a schedule in an open loop: each picture is sent when it is due, whatever became of those
 // before it, as far as the browser's six connections go.
 import { callJson } from '@/api/client';
+import { uploadMs } from '@/api/deadline';
 import { asProblem } from '@/api/problem';
 import { ENDED, type JobPage, type Ticket } from '@/api/types';
 import { pauseMs } from '@/state/pausing';
@@ -89,7 +90,8 @@ export class Replay {
     form.append('cache', 'false'); // the same picture again is work again
     form.append('image', picture, picture.name);
     try {
-      const options = { method: 'POST', body: form, signal: ending } as const;
+      const limitMs = uploadMs(picture.size);
+      const options = { method: 'POST', body: form, signal: ending, limitMs } as const;
       const { request_id: jobId } = await callJson<Ticket>('/predict_async', options);
       this.open.set(jobId, index);
       this.change(index, { jobId });

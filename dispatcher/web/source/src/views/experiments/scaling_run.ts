@@ -1,6 +1,7 @@
 // One experiment with threads: sent, followed until it ends, kept while other views are shown.
 import { signal } from '@preact/signals';
 import { callJson } from '@/api/client';
+import { uploadMs } from '@/api/deadline';
 import { followEvents } from '@/api/events';
 import { ApiProblem, asProblem } from '@/api/problem';
 import { type BatchTicket, ENDED, type Fault, type JobDocument } from '@/api/types';
@@ -26,7 +27,12 @@ export async function runScaling(order: ScalingOrder, picture: File): Promise<vo
   note({ phase: 'running', note: 'sending the picture' });
   try {
     const body = formOf(order, picture);
-    const batch = await callJson<BatchTicket>('/process', { method: 'POST', body, signal: ending });
+    const batch = await callJson<BatchTicket>('/process', {
+      method: 'POST',
+      body,
+      signal: ending,
+      limitMs: uploadMs(picture.size),
+    });
     const id = batch.requests[0]?.request_id ?? '';
     note({ phase: 'running', note: 'waiting for a replica' });
     const job = await jobWhenEnded(id, ending, () =>

@@ -2,6 +2,7 @@
 import { Trash2 } from 'lucide';
 import { useState } from 'preact/hooks';
 import { call } from '@/api/client';
+import { DRAIN_MS } from '@/api/deadline';
 import type { PipelineDocument } from '@/api/service_types';
 import { Dialog } from '@/components/Dialog';
 import { Icon } from '@/components/Icon';
@@ -93,7 +94,7 @@ function Deletion({ pipeline, onChanged }: PipelineCardProps) {
 async function remove(pipeline: PipelineDocument, onChanged: () => void): Promise<void> {
   const path = `/pipeline/${encodeURIComponent(pipeline.pipeline_id)}`;
   try {
-    await call(path, { method: 'DELETE' }); // answers when all its work is done
+    await call(path, { method: 'DELETE', limitMs: DRAIN_MS }); // answers when all its work is done
     showToast(`${nameOf(pipeline)} is deleted.`, { tone: 'good' });
   } catch (thrown) {
     showProblem(thrown);

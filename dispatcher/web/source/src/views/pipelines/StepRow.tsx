@@ -2,6 +2,7 @@
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
 import { paramText } from '@/api/params';
 import { callJson } from '@/api/client';
+import { WORK_MS } from '@/api/deadline';
 import type { PipelineStep } from '@/api/service_types';
 import { StatusBadge } from '@/components/StatusBadge';
 import { showProblem } from '@/state/toasts';
@@ -118,7 +119,8 @@ function useScaling({ pipelineId, step, onChanged }: StepRowProps) {
   const send = async (replicas: number): Promise<void> => {
     try {
       const path = `/pipeline/${encodeURIComponent(pipelineId)}/steps/${encodeURIComponent(step.step_id)}`;
-      await callJson<PipelineStep>(path, { method: 'PATCH', json: { replicas } });
+      const options = { method: 'PATCH', json: { replicas }, limitMs: WORK_MS } as const;
+      await callJson<PipelineStep>(path, options);
       if (latest.current !== replicas) return; // moved on meanwhile
       isTaken.current = true;
       onChanged();

@@ -2,6 +2,7 @@
 import { computed, signal } from '@preact/signals';
 import { type ApiProblem, asProblem } from '@/api/problem';
 import { callJson } from '@/api/client';
+import { WORK_MS } from '@/api/deadline';
 import type { PipelineChanged } from '@/api/service_types';
 import { type Draft, type DraftStep, documentOf, draftOf } from '@/views/pipelines/drafts';
 import { type Remark, remarkOf } from '@/views/pipelines/placing';
@@ -85,6 +86,7 @@ export async function create(): Promise<PipelineChanged | null> {
     const made = await callJson<PipelineChanged>('/pipeline', {
       method: 'POST',
       json: read.document,
+      limitMs: WORK_MS,
     });
     draft.value = EMPTY;
     jsonText.value = '';

@@ -1,5 +1,6 @@
 // Failed jobs, all of them or those with one code: repeated, or dropped, part by part to the end.
 import { callJson } from '@/api/client';
+import { WORK_MS } from '@/api/deadline';
 import { counted } from '@/figures';
 
 /** `POST /queue/requeue`. */
@@ -37,7 +38,8 @@ export async function requeueFailed(code: string | null): Promise<string> {
   let after: string | null = null;
   do {
     const json: Record<string, string> = { ...orderOf(code), ...(after === null ? {} : { after }) };
-    const part: Requeued = await callJson<Requeued>('/queue/requeue', { method: 'POST', json });
+    const options = { method: 'POST', json, limitMs: WORK_MS } as const;
+    const part: Requeued = await callJson<Requeued>('/queue/requeue', options);
     requeued += part.requeued;
     putBack += part.put_back;
     for (const [reason, count] of Object.entries(part.skipped)) {
@@ -65,7 +67,8 @@ export async function purgeFailed(code: string | null, before: number): Promise<
   let hasMore = true;
   while (hasMore) {
     const json = { what: 'failed', before, ...orderOf(code) };
-    const part = await callJson<Purged>('/queue/purge', { method: 'POST', json });
+    const options = { method: 'POST', json, limitMs: WORK_MS } as const;
+    const part = await callJson<Purged>('/queue/purge', options);
     purged += part.purged;
     messages += part.dead_messages;
     hasMore = part.more && part.purged > 0;

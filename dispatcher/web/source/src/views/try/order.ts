@@ -58,6 +58,14 @@ export function submissionOf(order: Order, stepTypes: readonly StepType[]): Subm
   return { path: '/predict_async', fileField: 'image', fields: [...fields, ...cache] };
 }
 
+/**
+ * Say whether a picture may be sent again when nobody knows what became of it: a pipeline knows it
+ * by its key, and an equal one that may use known results is computed once.
+ */
+export function isSafeTwice(order: Order): boolean {
+  return order.kind === 'pipeline' || order.usesCache;
+}
+
 /** Which of the choices mean anything for these steps. */
 export interface Applicable {
   readonly tiles: boolean;

@@ -1,12 +1,13 @@
 // Sends pictures, a few at a time, and minds that no more are on their way than can be watched.
 import { effect } from '@preact/signals';
 import { callJson } from '@/api/client';
-import { ApiProblem, asProblem } from '@/api/problem';
+import { uploadMs } from '@/api/deadline';
+import { ApiProblem, asProblem, SILENT } from '@/api/problem';
 import { type BatchTicket, ENDED, type JobState, type StepType, type Ticket } from '@/api/types';
 import { apiKey } from '@/state/api_key';
 import { backoffMs } from '@/state/pausing';
 import { service } from '@/state/service';
-import { submissionOf } from '@/views/try/order';
+import { isSafeTwice, submissionOf } from '@/views/try/order';
 import type { PictureItem } from '@/views/try/pictures';
 
 /** Uploads at the same time: a browser has six connections to one host, and others need some. */
@@ -99,10 +100,12 @@ export class Uploads {
   private take(problem: ApiProblem, picture: PictureItem): void {
     if (problem.isAboutKey) {
       this.hold(picture, 'needs an API key', KEY_PAUSE_MS);
+    } else if (problem.code === SILENT && !isSafeTwice(picture.order)) {
+      picture.progress.value = { phase: 'refused', problem: doubtful() };
     } else if (problem.isPassing && !this.isHopeless(problem, picture)) {
       this.failures += 1;
       const pause = Math.max((problem.retryAfterS ?? 0) * 1000, backoffMs(this.failures));
-      this.hold(picture, problem.code === 'unreachable' ? 'no answer yet' : problem.title, pause);
+      this.hold(picture, problem.status === 0 ? 'no answer yet' : problem.title, pause);
     } else {
       picture.progress.value = { phase: 'refused', problem };
     }
@@ -132,12 +135,13 @@ async function submit(
   const form = new FormData();
   for (const [name, value] of fields) form.append(name, value);
   form.append(fileField, picture.file, picture.file.name);
+  const upload = { method: 'POST', body: form, limitMs: uploadMs(picture.file.size) } as const;
   if (picture.order.kind === 'pipeline') {
     const headers = { 'Idempotency-Key': picture.idempotencyKey };
-    const ticket = await callJson<Ticket>(path, { method: 'POST', body: form, headers });
+    const ticket = await callJson<Ticket>(path, { ...upload, headers });
     return [ticket.request_id, ticket.from_cache ? 'completed' : 'queued'];
   }
-  const batch = await callJson<BatchTicket>(path, { method: 'POST', body: form });
+  const batch = await callJson<BatchTicket>(path, upload);
   const [request] = batch.requests;
   if (request === undefined) {
     throw new ApiProblem(
@@ -149,6 +153,16 @@ async function submit(
   }
   const state = ENDED.has(request.status) ? (request.status as JobState) : 'queued';
   return [request.request_id, state];
+}
+
+/** It may have been accepted: only a person can tell whether it shall be computed once more. */
+function doubtful(): ApiProblem {
+  return new ApiProblem(
+    SILENT,
+    'No answer in time',
+    'The service did not answer in time and may have taken the picture: see the results first.',
+    0,
+  );
 }
 
 /** A folder, or a file that is gone, would look like a connection that breaks. */

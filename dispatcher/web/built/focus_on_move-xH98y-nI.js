@@ -1,1 +1,0 @@
-import{C as e,E as t}from"./ProblemNote-C2HyiTkF.js";function n(n){let r=t(n);e(()=>{r.current!==n&&(r.current=n,document.getElementById(`main`)?.focus())},[n])}export{n as t};
