@@ -2,7 +2,7 @@
 import { LineChart } from '@/components/LineChart';
 import { formatCount, formatRate, formatSeconds } from '@/figures';
 import type { Reading } from '@/views/live/readings';
-import type { Slot } from '@/views/live/window';
+import { gaugeOf, type Slot } from '@/views/live/window';
 
 interface LinesProps {
   readonly slots: readonly Slot[];
@@ -17,9 +17,7 @@ export function Lines({ slots, history, windowS, nowS }: LinesProps) {
   const time = { xTitle: 'before now', formatX: formatAgo, xMin: -windowS, xMax: 0 };
   const line = (of: (slot: Slot) => number | null) =>
     slots.map((slot) => ({ x: slot.atS, y: of(slot) }));
-  const shown = history.filter(({ atS }) => atS > nowS - windowS);
-  const gauge = (of: (reading: Reading) => number) =>
-    shown.map((reading) => ({ x: reading.atS - nowS, y: of(reading) }));
+  const gauge = (of: (reading: Reading) => number) => gaugeOf(history, windowS, nowS, of);
   return (
     <div class="grid live-charts">
       <section class="card">

@@ -2,6 +2,11 @@
 import { type Bucket, bucketsOf, parseMetrics, sumOf, valuesBy } from '@/views/live/metrics_text';
 import { bucketsBetween } from '@/views/live/percentiles';
 
+/** Seconds between two looks. */
+export const EVERY_S = 3;
+/** Nobody looked for longer than this: what happened meanwhile is not known. */
+export const LONGEST_GAP_S = 4 * EVERY_S;
+
 /** Counts since a dispatcher's start. */
 export interface Counts {
   readonly completed: number;
@@ -90,11 +95,16 @@ export function withReading(
   return [...history.filter(({ atS }) => atS > reading.atS - keptS), reading];
 }
 
-/** Return what each dispatcher did between any two successive looks at it. */
+/**
+ * Return what each dispatcher did between any two successive looks at it.
+ *
+ * Nothing is told of a time in which nobody looked: a page out of sight, a service that was away.
+ */
 export function spansOf(history: readonly Reading[]): Span[] {
   const latest = new Map<string, Reading>();
   const spans: Span[] = [];
-  for (const after of history) {
+  for (const [index, after] of history.entries()) {
+    if (isGap(history[index - 1], after)) latest.clear();
     const before = latest.get(after.process);
     latest.set(after.process, after);
     if (before === undefined || after.atS <= before.atS) continue;
@@ -107,6 +117,25 @@ export function spansOf(history: readonly Reading[]): Span[] {
     });
   }
   return spans;
+}
+
+/** Return whether nobody looked for long between two successive readings. */
+export function isGap(before: Reading | undefined, after: Reading): boolean {
+  return before !== undefined && after.atS - before.atS > LONGEST_GAP_S;
+}
+
+/** Return the part of a span that lies within a stretch, as if all had happened evenly. */
+export function clipped(span: Span, fromS: number, toS: number): Span | null {
+  const [from, to] = [Math.max(span.fromS, fromS), Math.min(span.toS, toS)];
+  if (from >= to) return null;
+  const part = (to - from) / (span.toS - span.fromS);
+  return {
+    process: span.process,
+    fromS: from,
+    toS: to,
+    counts: combine(span.counts, NO_COUNTS, (count) => count * part),
+    durations: span.durations.map(({ upTo, count }) => ({ upTo, count: count * part })),
+  };
 }
 
 /** Return the latest reading of each dispatcher. */

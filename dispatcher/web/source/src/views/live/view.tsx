@@ -7,7 +7,8 @@ import { Dispatchers } from '@/views/live/Dispatchers';
 import { Lines } from '@/views/live/Lines';
 import { Figure, Now } from '@/views/live/Now';
 import { Replicas } from '@/views/live/Replicas';
-import { EVERY_S, history, look, WINDOWS_S, windowS } from '@/views/live/watching';
+import { EVERY_S } from '@/views/live/readings';
+import { history, look, WINDOWS_S, windowS } from '@/views/live/watching';
 import { figuresOf, presentOnes, slotsOf } from '@/views/live/window';
 import '@/views/live/live.css';
 

@@ -2,10 +2,8 @@
 import { signal } from '@preact/signals';
 import { callJson, callText } from '@/api/client';
 import type { StatusDocument } from '@/api/service_types';
-import { type Reading, readingOf, withReading } from '@/views/live/readings';
+import { EVERY_S, type Reading, readingOf, withReading } from '@/views/live/readings';
 
-/** Seconds between two looks. */
-export const EVERY_S = 3;
 /** The windows that can be chosen, in seconds; readings are kept for the longest. */
 export const WINDOWS_S = [60, 300, 900] as const;
 

@@ -3,7 +3,9 @@ import type { Bucket } from '@/views/live/metrics_text';
 import { mergeBuckets, quantileOf } from '@/views/live/percentiles';
 import {
   addCounts,
+  clipped,
   type Counts,
+  isGap,
   latestOfEach,
   type Reading,
   type Span,
@@ -47,6 +49,7 @@ const SLOTS = 60;
 const LEAST_SLOT_S = 5;
 /** A dispatcher that was not met for so long is taken to be gone. */
 const LATELY_S = 30;
+const ROUNDING_S = 1e-6;
 
 /** Return the figures of the last `windowS` seconds before `nowS`. */
 export function figuresOf(
@@ -54,12 +57,9 @@ export function figuresOf(
   windowS: number,
   nowS: number,
 ): WindowFigures {
-  const spans = spansOf(history).filter(({ toS }) => toS > nowS - windowS);
+  const spans = within(spansOf(history), nowS - windowS, nowS);
   const counts = addCounts(spans.map((span) => span.counts));
-  const knownS =
-    spans.length === 0
-      ? 0
-      : Math.max(...spans.map(({ toS }) => toS)) - Math.min(...spans.map(({ fromS }) => fromS));
+  const knownS = coveredS(spans);
   const asked = counts.hits + counts.misses + counts.coalesced;
   const ended = counts.completed + counts.failed + counts.expired + counts.cancelled;
   return {
@@ -91,18 +91,11 @@ export function slotsOf(history: readonly Reading[], windowS: number, nowS: numb
 }
 
 function slotOf(spans: readonly Span[], fromS: number, toS: number, nowS: number): Slot {
-  const within = spans
-    .map((span) => ({ span, part: overlap(span, fromS, toS) / (span.toS - span.fromS) }))
-    .filter(({ part }) => part > 0);
-  const isCovered = covers(
-    within.map(({ span }) => span),
-    fromS,
-    toS,
-  );
+  const parts = within(spans, fromS, toS);
+  const isCovered = coveredS(parts) > toS - fromS - ROUNDING_S;
+  const counts = addCounts(parts.map((span) => span.counts));
   const rate = (name: keyof Counts): number | null =>
-    isCovered
-      ? within.reduce((sum, { span, part }) => sum + span.counts[name] * part, 0) / (toS - fromS)
-      : null;
+    isCovered ? counts[name] / (toS - fromS) : null;
   return {
     atS: (fromS + toS) / 2 - nowS,
     completed: rate('completed'),
@@ -110,8 +103,31 @@ function slotOf(spans: readonly Span[], fromS: number, toS: number, nowS: number
     hits: rate('hits'),
     misses: rate('misses'),
     coalesced: rate('coalesced'),
-    latency: latencyOf(isCovered ? within.map(({ span }) => span.durations) : []),
+    latency: latencyOf(isCovered ? parts.map((span) => span.durations) : []),
   };
+}
+
+/** A point of a line; a null breaks the line. */
+export interface Point {
+  /** Seconds since now: negative. */
+  readonly x: number;
+  readonly y: number | null;
+}
+
+/** Return what each reading of the window says of something, with a break where nobody looked. */
+export function gaugeOf(
+  history: readonly Reading[],
+  windowS: number,
+  nowS: number,
+  of: (reading: Reading) => number,
+): Point[] {
+  const shown = history.filter(({ atS }) => atS > nowS - windowS);
+  return shown.flatMap((reading, index) => {
+    const point = { x: reading.atS - nowS, y: of(reading) };
+    const before = shown[index - 1];
+    if (before === undefined || !isGap(before, reading)) return [point];
+    return [{ x: (before.atS + reading.atS) / 2 - nowS, y: null }, point];
+  });
 }
 
 /** Return the latest reading of each dispatcher that has been met lately. */
@@ -133,16 +149,18 @@ function latencyOf(durations: readonly (readonly Bucket[])[]): Latency {
   };
 }
 
-function overlap(span: Span, fromS: number, toS: number): number {
-  return Math.max(0, Math.min(span.toS, toS) - Math.max(span.fromS, fromS));
+function within(spans: readonly Span[], fromS: number, toS: number): Span[] {
+  return spans.map((span) => clipped(span, fromS, toS)).filter((span) => span !== null);
 }
 
-function covers(spans: readonly Span[], fromS: number, toS: number): boolean {
-  return (
-    spans.length > 0 &&
-    Math.min(...spans.map((span) => span.fromS)) <= fromS &&
-    Math.max(...spans.map((span) => span.toS)) >= toS
-  );
+/** Return how much time spans cover, whether of one dispatcher or of several. */
+function coveredS(spans: readonly Span[]): number {
+  let [covered, untilS] = [0, Number.NEGATIVE_INFINITY];
+  for (const { fromS, toS } of spans.toSorted((a, b) => a.fromS - b.fromS)) {
+    covered += Math.max(0, toS - Math.max(fromS, untilS));
+    untilS = Math.max(untilS, toS);
+  }
+  return covered;
 }
 
 function percent(part: number, whole: number): number | null {

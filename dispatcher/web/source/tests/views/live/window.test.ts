@@ -8,7 +8,7 @@ import {
   spansOf,
   withReading,
 } from '@/views/live/readings';
-import { figuresOf, presentOnes, slotsOf } from '@/views/live/window';
+import { figuresOf, gaugeOf, presentOnes, slotsOf } from '@/views/live/window';
 
 function reading(atS: number, completed: number, more: Partial<Reading> = {}): Reading {
   return {
@@ -102,6 +102,22 @@ describe('the window', () => {
     const slots = slotsOf([quiet, busy], 60, 10);
     expect(slots).toHaveLength(12);
     expect(slots.map(({ completed }) => completed)).toEqual([...Array(10).fill(null), 5, 5]);
+  });
+
+  it('tells nothing of a time in which nobody looked', () => {
+    const back = [reading(100, 500), reading(110, 520)];
+    const figures = figuresOf([quiet, busy, ...back], 300, 110);
+    expect(figures).toMatchObject({ knownS: 20, throughput: (50 + 20) / 20 });
+    const slots = slotsOf([quiet, busy, ...back], 60, 110);
+    expect(slots.map(({ completed }) => completed)).toEqual([...Array(10).fill(null), 2, 2]);
+    const depths = gaugeOf([quiet, busy, ...back], 300, 110, ({ depth }) => depth);
+    expect(depths.map(({ y }) => y)).toEqual([0, 0, null, 0, 0]);
+  });
+
+  it('tells of what lies within it alone', () => {
+    const figures = figuresOf([quiet, reading(10, 60), reading(20, 80)], 15, 20);
+    expect(figures).toMatchObject({ knownS: 15, throughput: (25 + 20) / 15 });
+    expect(figures.counts.completed).toBe(45);
   });
 
   it('begins anew when the service was restarted', () => {
