@@ -10,9 +10,10 @@ import { StatusBadge } from '@/components/StatusBadge';
 import { formatBytes } from '@/figures';
 import { hrefTo } from '@/routes';
 import { showProblem } from '@/state/toasts';
-import { save, zipOf } from '@/views/try/archive';
+import { save } from '@/views/try/archive';
 import { hasFailed, type PictureItem, type Progress, stateOf } from '@/views/try/pictures';
 import { computeAnew, pictures, selected, selectedId, tryAgain } from '@/views/try/session';
+import { saveZip } from '@/views/try/zipping';
 
 /** The card of the picture that is selected; nothing while none is. */
 export function PictureDetail() {
@@ -97,7 +98,10 @@ function Actions({ picture, progress }: PartProps) {
         </button>
       ) : null}
       {progress.phase === 'ended' && outputs.length > 1 ? (
-        <button class="button" onClick={() => void downloadPieces(progress.job)}>
+        <button
+          class="button"
+          onClick={() => void saveZip([progress.job], zipNameOf(progress.job))}
+        >
           <Icon of={Download} />
           Download (zip)
         </button>
@@ -158,10 +162,6 @@ async function download(path: string, name: string): Promise<void> {
   }
 }
 
-async function downloadPieces(job: JobDocument): Promise<void> {
-  try {
-    save(await zipOf([job]), `${job.filename.replace(/\.[^.]*$/, '') || 'pieces'}.zip`);
-  } catch (thrown) {
-    showProblem(thrown);
-  }
+function zipNameOf({ filename }: JobDocument): string {
+  return `${filename.replace(/\.[^.]*$/, '') || 'pieces'}.zip`;
 }

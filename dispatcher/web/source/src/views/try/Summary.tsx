@@ -3,15 +3,7 @@ import { Download, Play, RotateCcw, X } from 'lucide';
 import { Icon } from '@/components/Icon';
 import { counted } from '@/figures';
 import { fault, zipsByItself } from '@/views/try/choices';
-import {
-  clear,
-  completed,
-  downloadAll,
-  runAgain,
-  tally,
-  tryFailedAgain,
-  zipped,
-} from '@/views/try/session';
+import { clear, runAgain, tally, tryFailedAgain, zipping } from '@/views/try/session';
 
 /** A line above the pictures. */
 export function Summary() {
@@ -71,12 +63,12 @@ export function Summary() {
 }
 
 function ZipButton() {
-  const count = zipped.value;
+  const count = zipping.fetched.value;
   return (
     <button
       class="button button-primary"
-      disabled={completed.value.length === 0 || count !== null}
-      onClick={() => void downloadAll()}
+      disabled={tally.value.completed === 0 || count !== null}
+      onClick={() => void zipping.make()}
     >
       <Icon of={Download} />
       {count === null ? 'Download all (zip)' : `Fetching: ${count}`}

@@ -1,9 +1,8 @@
 // The pictures of this tab: given, sent, watched, kept while other views are shown.
 import { computed, effect, signal, untracked } from '@preact/signals';
-import { asProblem } from '@/api/problem';
 import { counted } from '@/figures';
-import { showProblem, showToast } from '@/state/toasts';
-import { save, zipOf } from '@/views/try/archive';
+import { showToast } from '@/state/toasts';
+import type { Told } from '@/views/try/archive';
 import { currentOrder, stepTypes, zipsByItself } from '@/views/try/choices';
 import {
   createAgain,
@@ -14,22 +13,17 @@ import {
 } from '@/views/try/pictures';
 import { Uploads } from '@/views/try/uploads';
 import { Watcher } from '@/views/try/watching';
+import { Zipping } from '@/views/try/zipping';
 
 /** All pictures, in the order in which they were given. */
 export const pictures = signal<readonly PictureItem[]>([]);
 /** Id of the picture whose result is shown; null for none. */
 export const selectedId = signal<number | null>(null);
-/** How many pictures of the zip have been fetched; null while none is made. */
-export const zipped = signal<number | null>(null);
 
 /** How far all of it is. */
 export const tally = computed(() => tallyOf(pictures.value.map(({ progress }) => progress.value)));
-/** The jobs that have completed, in the order of their pictures. */
-export const completed = computed(() =>
-  pictures.value.flatMap(({ progress: { value } }) =>
-    value.phase === 'ended' && value.job.status === 'completed' ? [value.job] : [],
-  ),
-);
+/** What there is to be told of the pictures that have ended, in their order. */
+const told = computed(() => pictures.value.flatMap(toldOf));
 /** The picture whose result is shown. */
 export const selected = computed(
   () => pictures.value.find(({ id }) => id === selectedId.value) ?? null,
@@ -88,20 +82,14 @@ export function clear(): void {
   }
 }
 
-/** Put all that was made into a zip and have it saved. */
-export async function downloadAll(): Promise<void> {
-  if (zipped.value !== null) return;
-  zipped.value = 0;
-  try {
-    const blob = await zipOf(completed.value, (count) => {
-      zipped.value = count;
-    });
-    save(blob, 'conveyor.zip');
-  } catch (thrown) {
-    showProblem(asProblem(thrown));
-  } finally {
-    zipped.value = null;
-  }
+/** The zip of all that was made. */
+export const zipping = new Zipping(() => told.value);
+
+function toldOf({ file, progress: { value } }: PictureItem): Told[] {
+  if (value.phase === 'ended') return [value.job];
+  if (value.phase !== 'refused') return [];
+  const { code, detail } = value.problem;
+  return [{ filename: file.name, status: 'refused', error: { code, detail } }];
 }
 
 let hasBeenBusy = false;
@@ -114,7 +102,7 @@ effect(() => {
       showToast(`${counted(good, 'picture')} done${bad}.`, {
         tone: failed === 0 ? 'good' : 'plain',
       });
-      if (zipsByItself.value && good > 0) void downloadAll();
+      if (zipsByItself.value && good > 0) void zipping.make();
     });
   }
   hasBeenBusy = isBusy;
