@@ -88,6 +88,24 @@ async def test_tiles_are_drawn_with_who_computed_each(page: Page, service: Servi
         ]  # fmt: skip
     heights = await page.locator(".tile-band").evaluate_all("all => all.map(e => e.offsetHeight)")
     assert heights == pytest.approx([sum(heights) / 3] * 3, abs=2)
+    await expect(page.locator(".tile-band span").first).to_be_visible()
+
+
+async def test_tiles_of_a_picture_that_is_split_are_drawn_on_the_one_that_was_sent(
+    page: Page, service: Service
+) -> None:
+    await open_view(page, service)
+    await compose(page, "sobel", "split")
+    await page.get_by_label("tiles").fill("64")
+    await give(page, sent("castle.jpg", distinct(photo("castle.jpg"), 7)))
+    await all_done(page, 1)
+    [job] = await latest_jobs(service, 1)
+    count = len(job["steps"][0]["tiles"])
+    await expect(page.get_by_role("img", name=f"castle.jpg, cut into {count} tiles")).to_be_visible()
+    await expect(page.locator(".tile-band")).to_have_count(count)
+    # Too low for words, which the table has.
+    await expect(page.locator(".tile-band span").first).to_be_hidden()
+    await expect(page.get_by_role("region", name="Tiles of sobel")).to_contain_text("Computed by")
 
 
 async def test_before_and_after_are_compared_with_the_keyboard(

@@ -34,7 +34,14 @@ export function JobOutcome({ job, before }: JobOutcomeProps) {
 function OutcomePictures({ job, before }: JobOutcomeProps) {
   const outputs = outputsOf(job);
   const [only] = outputs;
-  if (outputs.length > 1) return <Pieces outputs={outputs} />;
+  if (outputs.length > 1) {
+    return (
+      <div class="stack">
+        <Pieces outputs={outputs} />
+        <Tiles job={job} url={before ?? null} />
+      </div>
+    );
+  }
   if (only === undefined) {
     return before === undefined ? null : (
       <img class="outcome-picture" src={before} alt={`${job.filename}, as it was sent`} />
@@ -47,7 +54,6 @@ function MadePicture({ job, output, before }: JobOutcomeProps & { output: Pictur
   const { url, problem } = usePicture(output.url);
   if (problem !== null) return <ProblemNote problem={problem} />;
   if (url === null) return <div class="picture-wait outcome-picture" />;
-  const tiled = job.steps.filter((step) => (step.tiles ?? []).length > 1);
   return (
     <div class="stack">
       {before === undefined ? (
@@ -58,15 +64,26 @@ function MadePicture({ job, output, before }: JobOutcomeProps & { output: Pictur
       <p class="small muted">
         {output.filename}: {output.width} × {output.height}, {output.content_type}
       </p>
-      {tiled.map((step) => (
-        <details key={step.id} class="stack" open>
-          <summary>
-            Tiles of {step.type} ({step.tiles?.length})
-          </summary>
-          <TileMap step={step} url={url} alt={job.filename} />
-        </details>
-      ))}
+      <Tiles job={job} url={url} />
     </div>
+  );
+}
+
+/** The tiles of each step that had any, on a picture if there is one. */
+function Tiles({ job, url }: { job: JobDocument; url: string | null }) {
+  return (
+    <>
+      {job.steps
+        .filter((step) => (step.tiles ?? []).length > 1)
+        .map((step) => (
+          <details key={step.id} class="stack" open>
+            <summary>
+              Tiles of {step.type} ({step.tiles?.length})
+            </summary>
+            <TileMap step={step} url={url} alt={job.filename} />
+          </details>
+        ))}
+    </>
   );
 }
 

@@ -1,4 +1,5 @@
 // A picture that several replicas computed: which rows were whose.
+import { useState } from 'preact/hooks';
 import type { StepRun, TileRun } from '@/api/types';
 import { shortReplica } from '@/components/job/stage_times';
 import { formatSeconds } from '@/figures';
@@ -6,13 +7,14 @@ import { formatSeconds } from '@/figures';
 interface TileMapProps {
   /** A step with tiles. */
   readonly step: StepRun;
-  /** The picture that it made, or one of the same proportions. */
-  readonly url: string;
+  /** The picture that it made, or the one that was sent; null for the table alone. */
+  readonly url: string | null;
   readonly alt: string;
 }
 
 /** The tiles of a step drawn on its picture, and the same as a table. */
 export function TileMap({ step, url, alt }: TileMapProps) {
+  const [isUnreadable, setIsUnreadable] = useState(false);
   const tiles = step.tiles ?? [];
   const rows = tiles.reduce((sum, tile) => sum + tile.rows, 0);
   if (rows === 0) return null;
@@ -20,22 +22,16 @@ export function TileMap({ step, url, alt }: TileMapProps) {
   const colour = (tile: TileRun): number => (owners.indexOf(ownerOf(tile)) % 6) + 1;
   return (
     <div class="tile-map">
-      <div class="tile-frame">
-        <img src={url} alt={`${alt}, cut into ${tiles.length} tiles`} />
-        <div class="tile-bands" aria-hidden="true">
-          {tiles.map((tile) => (
-            <div
-              key={tile.tile}
-              class={`tile-band tile-colour-${colour(tile)}`}
-              style={{ flexGrow: tile.rows, flexBasis: 0 }}
-            >
-              <span>
-                {tile.tile + 1} · {ownerOf(tile)}
-              </span>
-            </div>
-          ))}
+      {url === null || isUnreadable ? null : (
+        <div class="tile-frame">
+          <img
+            src={url}
+            alt={`${alt}, cut into ${tiles.length} tiles`}
+            onError={() => setIsUnreadable(true)} // the service reads more formats than browsers do
+          />
+          <Bands tiles={tiles} colour={colour} />
         </div>
-      </div>
+      )}
       <div class="scroll-x" tabIndex={0} role="region" aria-label={`Tiles of ${step.type}`}>
         <table class="table">
           <thead>
@@ -68,6 +64,30 @@ export function TileMap({ step, url, alt }: TileMapProps) {
           </tbody>
         </table>
       </div>
+    </div>
+  );
+}
+
+interface BandsProps {
+  readonly tiles: readonly TileRun[];
+  readonly colour: (tile: TileRun) => number;
+}
+
+/** Each tile as high as its part of the rows; the table has the words, too. */
+function Bands({ tiles, colour }: BandsProps) {
+  return (
+    <div class="tile-bands" aria-hidden="true">
+      {tiles.map((tile) => (
+        <div
+          key={tile.tile}
+          class={`tile-band tile-colour-${colour(tile)}`}
+          style={{ flexGrow: tile.rows, flexBasis: 0 }}
+        >
+          <span>
+            {tile.tile + 1} · {ownerOf(tile)}
+          </span>
+        </div>
+      ))}
     </div>
   );
 }
