@@ -17,6 +17,10 @@ from tests.end_to_end.service import Service
 
 WIDE: Final = {"width": 1280, "height": 800}
 NARROW: Final = {"width": 360, "height": 740}
+ASKS_BEFORE_LEAVING: Final = (
+    "() => !dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+)
+"""Whether the browser would ask whoever left the page now."""
 # Chromium says so of every answer above 399, and of every connection that is refused.
 _ORDINARY: Final = re.compile(r"Failed to load resource|net::ERR_")
 

@@ -9,7 +9,13 @@ from playwright.async_api import FilePayload, Locator, Page, expect
 from load_tester.report.document import build_report
 from tests.end_to_end.service import Service, distinct, photo
 from tests.load_tester.report.sample_run import make_run
-from tests.page.browsing import open_view, overflow_px, take_pictures, violations_everywhere
+from tests.page.browsing import (
+    ASKS_BEFORE_LEAVING,
+    open_view,
+    overflow_px,
+    take_pictures,
+    violations_everywhere,
+)
 from tests.page.trying import latest_jobs, sent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -133,8 +139,11 @@ async def test_a_replay_can_be_stopped(page: Page, service: Service) -> None:
     await give(found, sent("koala.jpg", photo("koala.jpg")))
     await found.get_by_label("Pictures in each second").fill("1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1")
     await found.get_by_role("button", name="Replay").click()
+    await expect(found.get_by_role("button", name="Stop")).to_be_visible()
+    assert await page.evaluate(ASKS_BEFORE_LEAVING)
     await found.get_by_role("button", name="Stop").click()
     await expect(found.get_by_text("The replay has ended")).to_be_visible()
+    assert not await page.evaluate(ASKS_BEFORE_LEAVING)
     assert (await figures(found))["Sent"] == "1"
 
 

@@ -31,6 +31,13 @@ CONTRAST: Final = """(element) => {
   const [dark, light] = [luminance(color), luminance(backgroundColor)].sort((a, b) => a - b);
   return (light + 0.05) / (dark + 0.05);
 }"""
+DROP_A_FILE: Final = """() => ['dragover', 'drop'].map((kind) => {
+  const data = new DataTransfer();
+  data.items.add(new File(['no picture'], 'notes.txt'));
+  const init = { bubbles: true, cancelable: true, dataTransfer: data };
+  return !document.body.dispatchEvent(new DragEvent(kind, init));
+})"""
+"""Whether the page keeps the browser from showing a file in its place, event by event."""
 
 
 @pytest.mark.parametrize("title", VIEWS)
@@ -87,6 +94,14 @@ async def test_nothing_is_wider_than_the_window(page: Page, service: Service, wi
     for address in VIEWS.values():
         await open_view(page, service, address)
         assert await overflow_px(page) <= 0
+
+
+async def test_a_file_that_is_dropped_anywhere_leaves_the_page_where_it_is(
+    page: Page, service: Service
+) -> None:
+    for address in VIEWS.values():
+        await open_view(page, service, address)
+        assert await page.evaluate(DROP_A_FILE) == [True, True]
 
 
 async def test_nothing_serious_keeps_people_out(page: Page, service: Service) -> None:

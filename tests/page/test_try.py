@@ -9,7 +9,14 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.end_to_end.service import Service, distinct, photo
-from tests.page.browsing import Tab, open_view, overflow_px, take_pictures, violations_everywhere
+from tests.page.browsing import (
+    ASKS_BEFORE_LEAVING,
+    Tab,
+    open_view,
+    overflow_px,
+    take_pictures,
+    violations_everywhere,
+)
 from tests.page.trying import all_done, card, compose, give, latest_jobs, sent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -102,8 +109,10 @@ async def test_what_is_refused_for_now_is_sent_again_when_the_service_says(
     await open_view(page, service)
     await give(page, sent("koala.jpg", photo()))
     await expect(card(page, "koala.jpg")).to_contain_text("The queue is full")
+    assert await page.evaluate(ASKS_BEFORE_LEAVING)
     is_seen = True
     await all_done(page, 1)
+    assert not await page.evaluate(ASKS_BEFORE_LEAVING)
     await expect(card(page, "koala.jpg")).to_contain_text("completed")
     assert len(refused) >= 2
     assert len(set(refused)) == 1

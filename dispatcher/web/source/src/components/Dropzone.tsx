@@ -43,6 +43,7 @@ export function Dropzone({
       onDragLeave={() => setIsOver(false)}
       onDrop={(event) => {
         event.preventDefault();
+        event.stopPropagation(); // taken: views that take files from anywhere need not
         setIsOver(false);
         give(event.dataTransfer?.files);
       }}

@@ -1,6 +1,7 @@
 // The replay of this tab: one at a time, kept while other views are shown.
 import { effect, signal, untracked } from '@preact/signals';
 import { asProblem } from '@/api/problem';
+import { askBeforeLeaving } from '@/state/leaving';
 import { showToast } from '@/state/toasts';
 import { isVisible } from '@/state/visibility';
 import { Replay, type ReplayPlan } from '@/views/experiments/replay';
@@ -61,6 +62,8 @@ export async function startReplay(plan: ReplayPlan): Promise<void> {
 export function stopReplay(): void {
   round.abort();
 }
+
+askBeforeLeaving(() => replay.value?.isRunning === true);
 
 // Browsers slow the clocks of pages out of sight: what went on there would be no schedule.
 effect(() => {

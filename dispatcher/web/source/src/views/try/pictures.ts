@@ -69,6 +69,11 @@ export function stateOf(progress: Progress): string {
   return progress.phase === 'ended' ? progress.job.status : progress.phase;
 }
 
+/** Say whether a picture is lost with the page: what was accepted is kept by the service. */
+export function isUnsent({ phase }: Progress): boolean {
+  return phase === 'waiting' || phase === 'uploading';
+}
+
 /** Say whether nothing more happens to a picture. */
 export function hasEnded({ phase }: Progress): boolean {
   return phase === 'ended' || phase === 'refused';

@@ -1,6 +1,7 @@
 // The pictures of this tab: given, sent, watched, kept while other views are shown.
 import { computed, effect, signal, untracked } from '@preact/signals';
 import { counted } from '@/figures';
+import { askBeforeLeaving } from '@/state/leaving';
 import { showToast } from '@/state/toasts';
 import type { Told } from '@/views/try/archive';
 import { currentOrder, stepTypes, zipsByItself } from '@/views/try/choices';
@@ -8,6 +9,7 @@ import {
   createAgain,
   createPicture,
   hasFailed,
+  isUnsent,
   type PictureItem,
   tallyOf,
 } from '@/views/try/pictures';
@@ -91,6 +93,8 @@ function toldOf({ file, progress: { value } }: PictureItem): Told[] {
   const { code, detail } = value.problem;
   return [{ filename: file.name, status: 'refused', error: { code, detail } }];
 }
+
+askBeforeLeaving(() => pictures.value.some(({ progress }) => isUnsent(progress.value)));
 
 let hasBeenBusy = false;
 effect(() => {

@@ -82,19 +82,14 @@ function useFilesFromAnywhere(): void {
       event.preventDefault();
       take(files);
     };
-    const onDragOver = (event: DragEvent): void => event.preventDefault();
     const onDrop = (event: DragEvent): void => {
-      if (event.defaultPrevented) return; // the place for them has them already
-      event.preventDefault(); // else the browser would leave the page for the picture
       const files = [...(event.dataTransfer?.files ?? [])];
       if (files.length > 0) take(files);
     };
     addEventListener('paste', onPaste);
-    addEventListener('dragover', onDragOver);
     addEventListener('drop', onDrop);
     return () => {
       removeEventListener('paste', onPaste);
-      removeEventListener('dragover', onDragOver);
       removeEventListener('drop', onDrop);
     };
   }, []);
