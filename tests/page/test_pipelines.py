@@ -106,7 +106,10 @@ async def test_what_stands_in_a_field_and_is_wrong_is_not_left_out(
     page: Page, service: Service, client: httpx.AsyncClient
 ) -> None:
     await open_view(page, service, "#/pipelines/new")
+    await add(page, "blur")
     await add(page, "deblur")
+    await page.get_by_role("button", name="Remove step 0, blur").press("Enter")
+    await expect(page.get_by_role("button", name="Remove step 0, deblur")).to_be_focused()
     await page.get_by_label("iterations").fill("1000")
     await press_create(page)
     await expect(page.get_by_label("iterations")).to_be_focused()

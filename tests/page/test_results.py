@@ -138,6 +138,7 @@ async def test_a_job_is_cancelled_and_its_end_is_seen_as_it_happens(
     history = page.get_by_role("region", name="History")
     await expect(history).to_contain_text("Cancelled")
     await expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    await expect(page.get_by_role("heading", name="slow-5.jpg")).to_be_focused()
     assert (await read(client, jobs[-1]))["status"] == "cancelled"
     for job_id in jobs[:-1]:
         await client.delete(f"/result/{job_id}")

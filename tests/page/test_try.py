@@ -170,6 +170,42 @@ async def test_all_is_saved_as_one_zip_by_itself_when_asked(page: Page, service:
             assert archive.read(name) == made
 
 
+async def test_details_are_reached_from_a_long_list_and_left_again(
+    page: Page, service: Service
+) -> None:
+    await open_view(page, service)
+    names = [f"{number:02}.jpg" for number in range(24)]
+    await give(page, *(sent(name, photo()) for name in names))
+    await all_done(page, len(names))
+    chosen = card(page, names[-1])
+    await chosen.click()
+    heading = page.get_by_role("heading", name=names[-1])
+    await expect(heading).to_be_focused()
+    await expect(heading).to_be_in_viewport()
+    await page.get_by_role("button", name="Back to the list").click()
+    await expect(chosen).to_be_focused()
+    await expect(chosen).to_be_in_viewport()
+
+
+async def test_the_focus_stays_near_when_what_had_it_is_taken_away(
+    page: Page, service: Service
+) -> None:
+    await open_view(page, service)
+    await compose(page, "blur", "sobel")
+    add = page.get_by_role("group", name="Add an operation").get_by_role("button")
+    for next_one in (page.get_by_role("button", name="Remove sobel"), add.first):
+        await page.get_by_role("button", name="Remove").first.press("Enter")
+        await expect(next_one).to_be_focused()
+    await give(page, sent("koala.jpg", photo()))  # refused: there is no operation
+    await page.get_by_role("button", name="grayscale", exact=True).press("Enter")
+    await page.get_by_role("button", name="Dismiss").press("Enter")
+    await expect(page.get_by_role("button", name="grayscale", exact=True)).to_be_focused()
+    await give(page, sent("notes.jpg", b"no picture at all"))
+    await all_done(page, 1)
+    await page.get_by_role("button", name="Clear").press("Enter")
+    await expect(page.locator("input[type=file]")).to_be_focused()
+
+
 async def test_one_picture_is_saved_under_its_name(page: Page, service: Service) -> None:
     await open_view(page, service)
     await compose(page, "grayscale")

@@ -1,5 +1,7 @@
 """The view "Try it": what is done with pictures, and who did it."""
 
+import re
+
 import httpx
 import pytest
 from playwright.async_api import Page, expect
@@ -68,7 +70,10 @@ async def test_a_param_that_cannot_be_is_said_at_its_field(page: Page, service: 
     await compose(page, "sobel")
     await page.get_by_label("tiles").fill("0")
     await expect(page.get_by_text("A whole number from 1 to")).to_be_visible()
-    await expect(page.get_by_label("tiles")).to_have_attribute("aria-invalid", "true")
+    await expect(page.get_by_role("alert")).to_contain_text("A whole number from 1 to")
+    tiles = page.get_by_label("tiles")
+    await expect(tiles).to_have_attribute("aria-invalid", "true")
+    await expect(tiles).to_have_accessible_description(re.compile("^Chunks of rows.*A whole number"))
 
 
 async def test_tiles_are_drawn_with_who_computed_each(page: Page, service: Service) -> None:

@@ -2,6 +2,7 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiProblem } from '@/api/problem';
+import { useFocusRescue } from '@/components/focus_rescue';
 import { Footer } from '@/components/Footer';
 import { Header } from '@/components/Header';
 import { KeyDialog } from '@/components/KeyDialog';
@@ -16,6 +17,7 @@ export function App() {
   const entry = VIEWS.find(({ name }) => name === view) ?? VIEWS[0];
   const main = useRef<HTMLElement>(null);
   const isFirst = useRef(true);
+  useFocusRescue(main);
   useEffect(() => {
     document.title = `${entry?.title ?? ''} · Conveyor`;
     if (isFirst.current) isFirst.current = false;

@@ -76,8 +76,7 @@ function ParamField({ name, schema, isNeeded, value, error, onChange }: ParamFie
   const shared = {
     id,
     'aria-invalid': told !== null,
-    'aria-describedby': told === null ? undefined : `${id}-error`,
-    title: schema.description,
+    'aria-describedby': `${id}-hint ${id}-error`,
     value: text,
   };
   return (
@@ -106,8 +105,13 @@ function ParamField({ name, schema, isNeeded, value, error, onChange }: ParamFie
           onInput={(event) => take(event.currentTarget.value)}
         />
       )}
+      {schema.description === undefined ? null : (
+        <span class="field-hint" id={`${id}-hint`}>
+          {schema.description}
+        </span>
+      )}
       {told === null ? null : (
-        <span class="field-error" id={`${id}-error`}>
+        <span class="field-error" id={`${id}-error`} role="alert">
           {told}
         </span>
       )}

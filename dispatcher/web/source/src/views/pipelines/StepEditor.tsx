@@ -1,6 +1,8 @@
 // The steps of a pipeline that is composed: added, put in order, put inside each other.
 import { ArrowDown, ArrowUp, Plus, Trash2 } from 'lucide';
+import { useRef } from 'preact/hooks';
 import type { StepType } from '@/api/types';
+import { focusRowAt } from '@/components/focusing';
 import { Icon } from '@/components/Icon';
 import { ParamFields } from '@/components/ParamFields';
 import { RowButton } from '@/components/RowButton';
@@ -17,8 +19,9 @@ interface StepListProps {
 
 /** Steps that stand beside each other, and a way to add one. */
 export function StepList({ steps, types, label, onAdd }: StepListProps) {
+  const list = useRef<HTMLDivElement>(null);
   return (
-    <div class="stack pipelines-steps">
+    <div class="stack pipelines-steps" ref={list}>
       {steps.length === 0 ? null : (
         <ol class="stack" aria-label={label}>
           {steps.map((step, index) => (
@@ -28,6 +31,7 @@ export function StepList({ steps, types, label, onAdd }: StepListProps) {
                 types={types}
                 isFirst={index === 0}
                 isLast={index === steps.length - 1}
+                onRemoved={() => focusRowAt(list.current, index)}
               />
             </li>
           ))}
@@ -61,9 +65,10 @@ interface StepCardProps {
   readonly types: readonly StepType[];
   readonly isFirst: boolean;
   readonly isLast: boolean;
+  readonly onRemoved: () => void;
 }
 
-function StepCard({ step, types, isFirst, isLast }: StepCardProps) {
+function StepCard({ step, types, isFirst, isLast, onRemoved }: StepCardProps) {
   const id = idOf(inLine(draft.value.steps), step);
   const known = types.find(({ type }) => type === step.type);
   const name = `step ${id}, ${step.type}`;
@@ -90,7 +95,10 @@ function StepCard({ step, types, isFirst, isLast }: StepCardProps) {
           <RowButton
             icon={Trash2}
             label={`Remove ${name}`}
-            onClick={() => change(step, () => null)}
+            onClick={() => {
+              change(step, () => null);
+              onRemoved();
+            }}
           />
         </div>
       </div>

@@ -1,6 +1,7 @@
 // A chain of operations: added, put in order, given params; with mouse and keyboard alike.
 import { ArrowDown, ArrowUp, GripVertical, Plus, Trash2 } from 'lucide';
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
+import { focusRowAt } from '@/components/focusing';
 import { Icon } from '@/components/Icon';
 import { ParamFields } from '@/components/ParamFields';
 import { RowButton } from '@/components/RowButton';
@@ -10,9 +11,10 @@ import { moved, type Operation } from '@/views/try/order';
 /** The chain of operations that every picture goes through. */
 export function OperationsEditor() {
   const [dragged, setDragged] = useState<number | null>(null);
+  const list = useRef<HTMLDivElement>(null);
   const chain = operations.value;
   return (
-    <div class="stack">
+    <div class="stack" ref={list}>
       {chain.length === 0 ? (
         <p class="muted">No operation yet. They run in the order shown here.</p>
       ) : null}
@@ -33,6 +35,10 @@ export function OperationsEditor() {
               operation={operation}
               index={index}
               onDrag={(isOn) => setDragged(isOn ? index : null)}
+              onRemove={() => {
+                remove(operation);
+                focusRowAt(list.current, index);
+              }}
             />
           </li>
         ))}
@@ -53,9 +59,10 @@ interface OperationRowProps {
   readonly operation: Operation;
   readonly index: number;
   readonly onDrag: (isOn: boolean) => void;
+  readonly onRemove: () => void;
 }
 
-function OperationRow({ operation, index, onDrag }: OperationRowProps) {
+function OperationRow({ operation, index, onDrag, onRemove }: OperationRowProps) {
   const chain = operations.value;
   const known = stepTypes.value.find(({ type }) => type === operation.type);
   const { type } = operation;
@@ -89,7 +96,7 @@ function OperationRow({ operation, index, onDrag }: OperationRowProps) {
           isOff={index === chain.length - 1}
           onClick={() => move(index, index + 1)}
         />
-        <RowButton icon={Trash2} label={`Remove ${type}`} onClick={() => remove(operation)} />
+        <RowButton icon={Trash2} label={`Remove ${type}`} onClick={onRemove} />
       </div>
       {known === undefined ? null : (
         <ParamFields

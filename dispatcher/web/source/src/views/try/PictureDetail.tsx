@@ -1,5 +1,5 @@
 // One picture: what has become of it, and all that came out.
-import { ChevronLeft, ChevronRight, Download, RotateCcw } from 'lucide';
+import { ChevronLeft, ChevronRight, Download, List, RotateCcw } from 'lucide';
 import { callBlob } from '@/api/client';
 import { ENDED, type JobDocument } from '@/api/types';
 import { Icon } from '@/components/Icon';
@@ -12,6 +12,7 @@ import { hrefTo } from '@/routes';
 import { showProblem } from '@/state/toasts';
 import { save } from '@/views/try/archive';
 import { hasFailed, type PictureItem, type Progress, stateOf } from '@/views/try/pictures';
+import { DETAIL_TITLE, goToList } from '@/views/try/places';
 import { computeAnew, pictures, selected, selectedId, tryAgain } from '@/views/try/session';
 import { saveZip } from '@/views/try/zipping';
 
@@ -21,10 +22,10 @@ export function PictureDetail() {
   if (picture === null) return null;
   const progress = picture.progress.value;
   return (
-    <section class="card stack" aria-labelledby="try-detail-title">
+    <section class="card stack" aria-labelledby={DETAIL_TITLE}>
       <header class="row row-between">
         <div class="row try-detail-name">
-          <h2 id="try-detail-title" class="clip">
+          <h2 id={DETAIL_TITLE} class="clip" tabIndex={-1}>
             {picture.file.name}
           </h2>
           <StatusBadge state={stateOf(progress)} />
@@ -136,6 +137,14 @@ function Neighbours({ picture }: { picture: PictureItem }) {
   };
   return (
     <div class="try-neighbours">
+      <button
+        class="button button-quiet button-icon"
+        aria-label="Back to the list"
+        title="Back to the list"
+        onClick={() => goToList(picture.id)}
+      >
+        <Icon of={List} />
+      </button>
       <button
         class="button button-quiet button-icon"
         aria-label="Previous picture"

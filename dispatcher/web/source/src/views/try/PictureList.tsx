@@ -7,6 +7,7 @@ import { outputsOf } from '@/components/job/outputs';
 import { StatusBadge } from '@/components/StatusBadge';
 import { counted, formatPercent } from '@/figures';
 import { hasFailed, type PictureItem, type Progress, stateOf } from '@/views/try/pictures';
+import { cardId, goToDetail, LIST_TITLE } from '@/views/try/places';
 import { pictures, selectedId, tally } from '@/views/try/session';
 
 const onlyFailed = signal(false);
@@ -20,9 +21,11 @@ const shown = computed(() =>
 /** The pictures, and a filter when some have failed. */
 export function PictureList() {
   return (
-    <section class="stack" aria-labelledby="try-list-title">
+    <section class="stack" aria-labelledby={LIST_TITLE}>
       <div class="row row-between">
-        <h2 id="try-list-title">Pictures</h2>
+        <h2 id={LIST_TITLE} tabIndex={-1}>
+          Pictures
+        </h2>
         <FailedFilter />
       </div>
       <ul class="try-list">
@@ -57,9 +60,10 @@ function Card({ picture }: { picture: PictureItem }) {
   return (
     <li class="try-card">
       <button
+        id={cardId(picture.id)}
         class={isSelected ? 'try-card-button is-selected' : 'try-card-button'}
         aria-pressed={isSelected}
-        onClick={() => (selectedId.value = picture.id)}
+        onClick={() => goToDetail(picture.id)}
       >
         <Thumbnail url={picture.url} />
         <span class="try-card-text">

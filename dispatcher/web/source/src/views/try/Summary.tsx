@@ -1,5 +1,6 @@
 // How far all pictures are, and what can be done with all of them.
 import { Download, Play, RotateCcw, X } from 'lucide';
+import { focusSoon } from '@/components/focusing';
 import { Icon } from '@/components/Icon';
 import { counted } from '@/figures';
 import { fault, zipsByItself } from '@/views/try/choices';
@@ -34,7 +35,7 @@ export function Summary() {
             Run again
           </button>
           <ZipButton />
-          <button class="button button-quiet" onClick={clear}>
+          <button class="button button-quiet" onClick={clearAll}>
             <Icon of={X} />
             Clear
           </button>
@@ -74,4 +75,10 @@ function ZipButton() {
       {count === null ? 'Download all (zip)' : `Fetching: ${count}`}
     </button>
   );
+}
+
+/** Nothing of this is left then but the place to drop pictures on. */
+function clearAll(): void {
+  clear();
+  focusSoon(() => document.querySelector<HTMLElement>('.try-main input[type="file"]'));
 }
