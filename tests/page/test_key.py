@@ -36,12 +36,10 @@ def guarded(
         yield started
 
 
-async def enter(page: Page, key: str, *, remember: bool = False) -> None:
+async def enter(page: Page, key: str) -> None:
     dialog = page.get_by_role("dialog", name="API key")
     await expect(dialog).to_be_visible()
     await dialog.get_by_label("Key", exact=True).fill(key)
-    if remember:
-        await dialog.get_by_label("Remember it").check()
     await dialog.get_by_role("button", name="Use this key").click()
 
 
@@ -63,20 +61,18 @@ async def test_the_key_is_asked_for_and_goes_into_headers_only(
     assert not [url for url in (*tab.requests, page.url) if key in url]
 
 
-async def test_a_key_lasts_as_long_as_the_tab_unless_it_shall_be_remembered(
-    page: Page, guarded: Service, key: str
-) -> None:
+async def test_a_key_lasts_as_long_as_the_tab(page: Page, guarded: Service, key: str) -> None:
     await open_view(page, guarded)
+    field = page.get_by_role("dialog", name="API key").get_by_label("Key", exact=True)
+    await expect(field).to_have_attribute("autocomplete", "current-password")
     await enter(page, key)
     await expect(page.get_by_role("dialog")).to_be_hidden()
     session, local = await page.evaluate(f"JSON.parse({STORED})")
     assert key in session.values()
     assert key not in local.values()
-    await page.get_by_role("button", name="API key: set").click()
-    await enter(page, key, remember=True)
-    session, local = await page.evaluate(f"JSON.parse({STORED})")
-    assert key in local.values()
-    assert key not in session.values()
     await page.reload()
     await expect(page.get_by_role("combobox", name="Pipeline")).to_contain_text("default")
     await expect(page.get_by_role("dialog")).to_be_hidden()
+    other = await page.context.new_page()
+    await open_view(other, guarded)
+    await expect(other.get_by_role("dialog", name="API key")).to_be_visible()

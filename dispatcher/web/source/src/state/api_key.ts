@@ -1,5 +1,6 @@
-// The API key: for this tab, or for this browser when the person says so. Never in an address.
-import { computed, signal } from '@preact/signals';
+// The API key: for this tab alone, never in an address. What outlives the tab is for a password
+// manager to keep: any script of this origin could read it in the browser's own storage.
+import { signal } from '@preact/signals';
 
 const NAME = 'conveyor.api-key';
 
@@ -9,13 +10,10 @@ export const apiKey = signal(readKey());
 export const isKeyRefused = signal(false);
 /** Whether the dialog stands open. */
 export const isKeyDialogOpen = signal(false);
-/** Whether the key outlives this tab. */
-export const isKeyRemembered = computed(() => apiKey.value !== '' && stored(localStorage) !== null);
 
 /** Use a key from now on; an empty one means none. */
-export function useKey(key: string, { remember }: { remember: boolean }): void {
-  store(sessionStorage, remember ? '' : key);
-  store(localStorage, remember ? key : '');
+export function useKey(key: string): void {
+  store(key);
   isKeyRefused.value = false;
   isKeyDialogOpen.value = false;
   apiKey.value = key;
@@ -29,21 +27,17 @@ export function keyIsRefused(): void {
 }
 
 function readKey(): string {
-  return stored(sessionStorage) ?? stored(localStorage) ?? '';
-}
-
-function stored(storage: Storage): string | null {
   try {
-    return storage.getItem(NAME);
+    return sessionStorage.getItem(NAME) ?? '';
   } catch {
-    return null; // a browser that keeps nothing
+    return ''; // a browser that keeps nothing
   }
 }
 
-function store(storage: Storage, key: string): void {
+function store(key: string): void {
   try {
-    if (key === '') storage.removeItem(NAME);
-    else storage.setItem(NAME, key);
+    if (key === '') sessionStorage.removeItem(NAME);
+    else sessionStorage.setItem(NAME, key);
   } catch {
     // The key then lasts as long as the page.
   }

@@ -1,0 +1,1 @@
+import{P as e,j as t}from"./ProblemNote-DpB1D2QZ.js";function n(n){let r=e(n);t(()=>{r.current!==n&&(r.current=n,document.getElementById(`main`)?.focus())},[n])}export{n as t};

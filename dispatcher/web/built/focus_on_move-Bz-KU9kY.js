@@ -1,1 +1,0 @@
-import{F as e,M as t}from"./ProblemNote-C0WOXTo8.js";function n(n){let r=e(n);t(()=>{r.current!==n&&(r.current=n,document.getElementById(`main`)?.focus())},[n])}export{n as t};
