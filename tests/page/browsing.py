@@ -17,9 +17,7 @@ from tests.end_to_end.service import Service
 
 WIDE: Final = {"width": 1280, "height": 800}
 NARROW: Final = {"width": 360, "height": 740}
-ASKS_BEFORE_LEAVING: Final = (
-    "() => !dispatchEvent(new Event('beforeunload', { cancelable: true }))"
-)
+ASKS_BEFORE_LEAVING: Final = "() => !dispatchEvent(new Event('beforeunload', { cancelable: true }))"
 """Whether the browser would ask whoever left the page now."""
 # Chromium says so of every answer above 399, and of every connection that is refused.
 _ORDINARY: Final = re.compile(r"Failed to load resource|net::ERR_")
@@ -72,7 +70,7 @@ async def serious_violations(page: Page) -> list[str]:
 
 
 async def violations_everywhere(page: Page) -> list[str]:
-    """Return what axe finds in light, in dark and on a narrow screen."""
+    """Return what axe finds in light and in dark, on a wide and on a narrow screen."""
     found = []
     for scheme, size in _looks():
         await _look(page, scheme, size)
@@ -87,6 +85,14 @@ async def overflow_px(page: Page) -> int:
     return int(await page.evaluate(script))
 
 
+async def narrow_overflow_px(page: Page) -> int:
+    """Return how far the page is wider than the narrowest window that it is made for."""
+    await _look(page, "light", NARROW)
+    found = await overflow_px(page)
+    await _look(page, "light", WIDE)
+    return found
+
+
 async def take_pictures(page: Page, name: str) -> None:
     """Keep pictures of the page in every look where ``CONVEYOR_SCREENSHOTS`` says."""
     folder = os.environ.get("CONVEYOR_SCREENSHOTS")
@@ -94,13 +100,13 @@ async def take_pictures(page: Page, name: str) -> None:
         return
     for scheme, size in _looks():
         await _look(page, scheme, size)
-        kind = "narrow" if size is NARROW else scheme
+        kind = scheme if size is WIDE else f"narrow-{scheme}"
         await page.screenshot(path=Path(folder) / f"{name}-{kind}.png", full_page=size is NARROW)
     await _look(page, "light", WIDE)
 
 
 def _looks() -> Sequence[tuple[str, dict[str, int]]]:
-    return (("light", WIDE), ("dark", WIDE), ("light", NARROW))
+    return (("light", WIDE), ("dark", WIDE), ("light", NARROW), ("dark", NARROW))
 
 
 async def _look(page: Page, scheme: str, size: dict[str, int]) -> None:

@@ -10,7 +10,13 @@ import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
 from tests.end_to_end.service import Service
-from tests.page.browsing import open_view, overflow_px, take_pictures, violations_everywhere
+from tests.page.browsing import (
+    narrow_overflow_px,
+    open_view,
+    overflow_px,
+    take_pictures,
+    violations_everywhere,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -99,6 +105,7 @@ async def test_what_the_service_refuses_is_said_at_the_field(page: Page, service
     await expect(page.get_by_text("size is missing.")).to_be_visible()
     assert not await violations_everywhere(page)
     assert await overflow_px(page) == 0
+    assert await narrow_overflow_px(page) == 0
     await take_pictures(page, "pipelines-new")
 
 
@@ -158,6 +165,7 @@ async def test_a_replica_that_cannot_start_says_why_and_its_pipeline_is_deleted(
     await expect(card(page, "bad")).to_contain_text("unknown model 'no_such'", timeout=READY_MS)
     assert not await violations_everywhere(page)
     assert await overflow_px(page) == 0
+    assert await narrow_overflow_px(page) == 0
     await take_pictures(page, "pipelines")
     await page.get_by_role("button", name="Delete bad").click()
     dialog = page.get_by_role("dialog", name="Delete bad?")

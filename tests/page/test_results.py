@@ -10,7 +10,13 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from tests.end_to_end.service import Service, distinct, photo
-from tests.page.browsing import open_view, overflow_px, take_pictures, violations_everywhere
+from tests.page.browsing import (
+    narrow_overflow_px,
+    open_view,
+    overflow_px,
+    take_pictures,
+    violations_everywhere,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -77,6 +83,7 @@ async def test_jobs_are_listed_searched_and_filtered_by_state(
     await search.fill("")
     assert not await violations_everywhere(page)
     assert await overflow_px(page) == 0
+    assert await narrow_overflow_px(page) == 0
     await take_pictures(page, "results")
     await page.get_by_label("State").select_option("failed")
     await expect(rows.filter(has_text="robin.jpg")).to_have_count(0)
@@ -114,6 +121,7 @@ async def test_a_job_is_opened_with_its_history_and_what_came_out(
     await expect(outcome).to_contain_text(job["result"]["predictions"][0])
     assert not await violations_everywhere(page)
     assert await overflow_px(page) == 0
+    assert await narrow_overflow_px(page) == 0
     await take_pictures(page, "results-job")
 
 

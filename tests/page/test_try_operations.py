@@ -73,7 +73,9 @@ async def test_a_param_that_cannot_be_is_said_at_its_field(page: Page, service: 
     await expect(page.get_by_role("alert")).to_contain_text("A whole number from 1 to")
     tiles = page.get_by_label("tiles")
     await expect(tiles).to_have_attribute("aria-invalid", "true")
-    await expect(tiles).to_have_accessible_description(re.compile("^Chunks of rows.*A whole number"))
+    await expect(tiles).to_have_accessible_description(
+        re.compile("^Chunks of rows.*A whole number")
+    )
 
 
 async def test_tiles_are_drawn_with_who_computed_each(page: Page, service: Service) -> None:
@@ -106,7 +108,9 @@ async def test_tiles_of_a_picture_that_is_split_are_drawn_on_the_one_that_was_se
     await all_done(page, 1)
     [job] = await latest_jobs(service, 1)
     count = len(job["steps"][0]["tiles"])
-    await expect(page.get_by_role("img", name=f"castle.jpg, cut into {count} tiles")).to_be_visible()
+    await expect(
+        page.get_by_role("img", name=f"castle.jpg, cut into {count} tiles")
+    ).to_be_visible()
     await expect(page.locator(".tile-band")).to_have_count(count)
     # Too low for words, which the table has.
     await expect(page.locator(".tile-band span").first).to_be_hidden()
