@@ -57,6 +57,8 @@ async def test_a_pipeline_is_picked_and_its_params_are_overridden(
 
 
 async def test_an_operation_is_dragged_to_another_place(page: Page, service: Service) -> None:
+    # High enough for all rows: a page that is scrolled under a pressed button drags another one.
+    await page.set_viewport_size({"width": 1280, "height": 1600})
     await open_view(page, service)
     await compose(page, "blur", "sobel", "grayscale")
     rows = page.get_by_role("list", name="Operations in order").get_by_role("listitem")

@@ -6,11 +6,12 @@ import { Icon } from '@/components/Icon';
 import { ParamFields } from '@/components/ParamFields';
 import { RowButton } from '@/components/RowButton';
 import { addOperation, composable, operations, stepTypes } from '@/views/try/choices';
-import { moved, type Operation } from '@/views/try/order';
+import { draggedTo, moved, type Operation } from '@/views/try/order';
 
 /** The chain of operations that every picture goes through. */
 export function OperationsEditor() {
   const [dragged, setDragged] = useState<number | null>(null);
+  const pointerY = useRef(0);
   const list = useRef<HTMLDivElement>(null);
   const chain = operations.value;
   return (
@@ -23,12 +24,17 @@ export function OperationsEditor() {
           <li
             key={operation.id}
             class={dragged === index ? 'try-operation is-dragged' : 'try-operation'}
+            onDragStart={(event) => {
+              pointerY.current = event.clientY;
+            }}
             onDragOver={(event) => {
               if (dragged === null) return; // a file, not an operation
               event.preventDefault();
               event.stopPropagation();
-              operations.value = moved(chain, dragged, index);
-              setDragged(index);
+              const to = draggedTo(dragged, index, event.clientY - pointerY.current);
+              pointerY.current = event.clientY;
+              operations.value = moved(chain, dragged, to);
+              setDragged(to);
             }}
           >
             <OperationRow

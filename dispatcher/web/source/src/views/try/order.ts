@@ -95,6 +95,18 @@ export function moved<T>(chain: readonly T[], from: number, to: number): readonl
   return [...others.slice(0, to), entry, ...others.slice(to)];
 }
 
+/**
+ * Return the place of an operation that is dragged over another one.
+ *
+ * It follows the pointer's way alone: rows are not equally high, and the one that made room may
+ * come to lie below a pointer that stands still.
+ *
+ * @param movedPx how far down the pointer went since it was last asked.
+ */
+export function draggedTo(from: number, over: number, movedPx: number): number {
+  return (over < from && movedPx < 0) || (over > from && movedPx > 0) ? over : from;
+}
+
 /** Return why a chain cannot run; null when it can. */
 export function faultOf(
   operations: readonly Operation[],

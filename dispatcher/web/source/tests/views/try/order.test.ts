@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { StepType } from '@/api/types';
-import { applicableTo, faultOf, moved, type Operation, submissionOf } from '@/views/try/order';
+import {
+  applicableTo,
+  draggedTo,
+  faultOf,
+  moved,
+  type Operation,
+  submissionOf,
+} from '@/views/try/order';
 
 function type(name: string, more: Partial<StepType> = {}): StepType {
   const params = { type: 'object', properties: {}, required: [] } as const;
@@ -102,4 +109,11 @@ describe('a chain', () => {
     expect(faultOf(chain('resize'), TYPES)).toBe('resize needs size.');
     expect(faultOf(chain('sobel', 'classifier'), TYPES)).toBeNull();
   });
+});
+
+it('an operation is dragged the way that the pointer goes, and stays when it stands still', () => {
+  expect(draggedTo(2, 0, -80)).toBe(0);
+  expect(draggedTo(0, 1, 0)).toBe(0); // the row that made room lies below the pointer now
+  expect(draggedTo(0, 1, -3)).toBe(0);
+  expect(draggedTo(0, 1, 3)).toBe(1);
 });
