@@ -56,6 +56,7 @@ export async function saveZip(
 export function missingWords(missing: readonly Missing[]): string {
   const names = missing.slice(0, MOST_NAMES).map(({ name }) => name);
   const more = missing.length - names.length;
-  const list = [...names, ...(more > 0 ? [`${counted(more, 'more', 'more')}`] : [])].join(', ');
-  return `${counted(missing.length, 'picture')} not in the zip, for the service has no longer: ${list}.`;
+  const list = [...names, ...(more > 0 ? [counted(more, 'more', 'more')] : [])].join(', ');
+  const [are, them] = missing.length === 1 ? ['is', 'it'] : ['are', 'them'];
+  return `${counted(missing.length, 'picture')} ${are} not in the zip, because the service no longer has ${them}: ${list}.`;
 }

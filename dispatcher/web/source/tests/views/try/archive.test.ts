@@ -62,7 +62,15 @@ describe('the pictures in a zip', () => {
     expect(text).toContain('picture /result/3/image');
     expect(text).toContain('"missing": [');
     expect(missingWords(missing)).toBe(
-      '1 picture not in the zip, for the service has no longer: b.png.',
+      '1 picture is not in the zip, because the service no longer has it: b.png.',
+    );
+  });
+
+  it('that are gone are named, as far as a note has room', () => {
+    const error = { code: 'gone', detail: '' };
+    const missing = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ name, error }));
+    expect(missingWords(missing)).toBe(
+      '5 pictures are not in the zip, because the service no longer has them: a, b, c, 2 more.',
     );
   });
 
