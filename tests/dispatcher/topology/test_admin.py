@@ -46,7 +46,7 @@ class Office:
     drain_timeout_s: float = 5.0
     is_draining: bool = False
     busy: set[str] = field(default_factory=set)
-    is_shared: bool = False
+    is_shared = False
     admin: PipelineAdmin = field(init=False)
 
     def __post_init__(self) -> None:
@@ -273,27 +273,6 @@ async def test_a_pipeline_finishes_its_work_before_it_goes(office: Office) -> No
     assert not deleting.done()
     office.busy.clear()
     assert (await deleting).pipeline.pipeline_id == pipeline_id
-
-
-async def test_no_other_dispatcher_accepts_work_for_what_is_being_deleted(office: Office) -> None:
-    office.is_shared = True
-    pipeline_id = (await office.admin.create(TWO)).pipeline.pipeline_id
-    office.busy.add(pipeline_id)
-    other, pools = PipelineStore(), PoolDirectory(client=ReplicaClient(), policy=HealthPolicy())
-    following = asyncio.create_task(
-        follow_records(office.workshop.records, pipelines=other, pools=pools)
-    )
-    await until(lambda: pipeline_id in {pipeline.id for pipeline in other.all()})
-    deleting = asyncio.create_task(office.admin.delete(pipeline_id))
-    await until(lambda: pipeline_id not in {pipeline.id for pipeline in other.all()})
-    with pytest.raises(UnknownPipelineError):
-        other.get("birds")
-    assert other.find(pipeline_id).id == pipeline_id, "it finishes what it has"
-    assert not deleting.done()
-    office.busy.clear()
-    await deleting
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
 
 
 async def test_work_that_never_ends_does_not_keep_a_pipeline(
