@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from dispatcher.runs import StageRun
 from step_app.contract.trace_context import TraceContext
 
 
@@ -43,34 +44,6 @@ class Priority(IntEnum):
     HIGH = 0  # somebody looks at the screen
     NORMAL = 1  # the usual
     BULK = 2  # whenever there is time
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkRun:
-    """One chunk of a tiled stage as it was run."""
-
-    index: int
-    rows: int
-    duration_s: float
-    replica: str
-    attempts: int
-    dispatcher: str = ""
-    """Name of the one that had it computed; empty where there is only one."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageRun:
-    """One stage of a job as it was run."""
-
-    step_id: str
-    type: str
-    duration_s: float
-    """Of the slowest picture, where a split gave the stage several."""
-    replica: str
-    attempts: int
-    from_cache: bool = False
-    """Whether an earlier job had done this stage for the same picture."""
-    chunks: tuple[ChunkRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

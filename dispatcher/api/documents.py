@@ -3,7 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from dispatcher.jobs import ChunkRun, Job, Output, StageRun
+from dispatcher.jobs import Job, Output
+from dispatcher.runs import ChunkRun, StageRun
 from step_app.contract.pictures import EXTENSIONS
 
 
@@ -51,7 +52,7 @@ def result(job: Job, *, position: int | None, drain_rate: float) -> dict[str, An
         "priority": job.priority.value,
         "deadline_s": job.deadline_s,
         "requeued_from": job.requeued_from,
-        "steps": [_step(run) for run in job.stages],
+        "steps": [_step(run, job) for run in job.stages],
         "result": _result(job),
         "error": (
             None if job.error is None else {"code": job.error.code, "detail": job.error.detail}
@@ -80,31 +81,43 @@ def made_name(filename: str, output: Output) -> str:
     return f"{stem}{piece}.{EXTENSIONS[output.media_type]}"
 
 
-def _step(run: StageRun) -> dict[str, Any]:
+def _step(run: StageRun, job: Job) -> dict[str, Any]:
     step = {
         "id": run.step_id,
         "type": run.type,
         "time": run.duration_s,
         "replica": run.replica or None,
     }
+    step |= _start(run.began_at, job)
     if run.from_cache:
         step["from_cache"] = True
     if run.chunks:
-        step["tiles"] = [_tile(chunk) for chunk in run.chunks]
+        step["tiles"] = [_tile(chunk, job) for chunk in run.chunks]
     return step
 
 
-def _tile(chunk: ChunkRun) -> dict[str, Any]:
-    tile = {
+def _tile(chunk: ChunkRun, job: Job) -> dict[str, Any]:
+    tile: dict[str, Any] = {
         "tile": chunk.index,
         "rows": chunk.rows,
         "time": chunk.duration_s,
         "replica": chunk.replica,
         "attempts": chunk.attempts,
     }
+    tile |= _start(chunk.began_at, job)
     if chunk.dispatcher:
         tile["dispatcher"] = chunk.dispatcher
     return tile
+
+
+def _start(began_at: float | None, job: Job) -> dict[str, float]:
+    """Return how long after the job's acceptance something began, in seconds.
+
+    Nothing when that is not known, or happened for an earlier job whose result this one got.
+    """
+    if began_at is None or began_at < job.queued_at:
+        return {}
+    return {"start": round(began_at - job.queued_at, 6)}
 
 
 def _result(job: Job) -> dict[str, Any] | None:

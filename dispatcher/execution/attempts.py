@@ -41,6 +41,8 @@ class Attempted:
 
     answer: Answer
     attempts: int
+    answered_at: float | None
+    """When it came, in Unix seconds; None when it came to another dispatcher."""
 
 
 class GaveUpError(Exception):
@@ -122,7 +124,7 @@ class Attempts:
                 self._on_retry(exc)
             else:
                 budget.note_answer()
-                return Attempted(answer, tried.attempts + 1)
+                return Attempted(answer, tried.attempts + 1, answered_at=time.time())
 
     async def _await_retry(
         self, error: AttemptError, tried: Tried, *, pool: Pool, failed_at: Collection[str]

@@ -18,13 +18,15 @@ from dispatcher.execution.budget import BYTES_PER_PIXEL, MAX_BYTES_IN_WORK, Byte
 from dispatcher.execution.chunks import ChunkRunner, LocalChunks
 from dispatcher.execution.pieces import Piece, descend
 from dispatcher.execution.plan import Segment, plan
-from dispatcher.execution.segments import SegmentRunner, merge_runs, one_revision
+from dispatcher.execution.segments import SegmentRunner, one_revision
 from dispatcher.execution.stage_cache import StageCache
+from dispatcher.execution.stage_runs import data_run, merge_runs
 from dispatcher.execution.together import together
-from dispatcher.jobs import Job, JobError, Output, StageRun
+from dispatcher.jobs import Job, JobError, Output
 from dispatcher.pipelines.model import Pipeline, join_revisions
 from dispatcher.pipelines.operations import pipeline_for
 from dispatcher.pipelines.store import PipelineStore
+from dispatcher.runs import StageRun
 from dispatcher.telemetry.logs import log_about
 from dispatcher.telemetry.tracing import begin_run, end_run
 from step_app.contract.spans import NO_TRACING, Tracer
@@ -182,16 +184,7 @@ class Executor:
         stage = segment.stages[0]
         progress.runs.append(
             max(
-                (
-                    StageRun(
-                        step_id=stage.step_id,
-                        type=stage.type,
-                        duration_s=attempted.answer.duration_s,
-                        replica=attempted.answer.replica_url,
-                        attempts=attempted.attempts,
-                    )
-                    for _, attempted in found
-                ),
+                (data_run(stage, attempted) for _, attempted in found),
                 key=lambda run: run.duration_s,
             )
         )

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.execution.attempts import Attempted, Attempts, GaveUpError
-from dispatcher.execution.chunks import Chunk, ChunkRunner, TiledStage
+from dispatcher.execution.chunks import ChunkRunner, TiledStage
 from dispatcher.execution.pieces import Piece, descend, nth_of
 from dispatcher.execution.plan import Segment, request_params, weight_bytes
 from dispatcher.execution.stage_cache import Home, Known, StageCache
+from dispatcher.execution.stage_runs import merge_runs, reused_run, stage_runs, tiled_run
 from dispatcher.execution.tiling import JoinError, chunk_type, join
 from dispatcher.execution.together import together
-from dispatcher.jobs import ChunkRun, Job, JobError, StageRun
+from dispatcher.jobs import Job, JobError
 from dispatcher.pipelines.model import Stage, stage_identity, work_of
 from dispatcher.pools.errors import InvalidResponseError
+from dispatcher.runs import StageRun
 from step_app.contract.frames import BatchItem
 from step_app.contract.pictures import RAW_MEDIA_TYPE, PictureReply
 from step_app.contract.trace_context import begun_by
@@ -55,7 +57,7 @@ class SegmentRunner:
         if isinstance(pieces, Home):
             return await self._make(segment, segment.stages, piece, lineages, home=pieces)
         rest = segment.stages[number + 1 :]
-        reused = [_reused(stage) for stage in segment.stages[: number + 1]]
+        reused = [reused_run(stage) for stage in segment.stages[: number + 1]]
         if not rest:
             return Passed(pieces, reused, "")
         passed = await together(
@@ -147,10 +149,7 @@ class SegmentRunner:
             made.update(dict.fromkeys(within, Home(attempted.answer.replica_url)))
         if last is not None:
             made[last] = pieces
-        runs = [
-            _stage_run(stage, duration_s, attempted, from_cache=number < reply.reused)
-            for number, (stage, duration_s) in enumerate(zip(stages, reply.timings_s, strict=True))
-        ]
+        runs = stage_runs(stages, reply.timings_s, attempted, reused=reply.reused)
         return Passed(pieces, runs, attempted.answer.revision)
 
     async def _make_tiled(
@@ -182,7 +181,7 @@ class SegmentRunner:
             joined = join([reply.pictures[0] for reply in replies])
         except JoinError as exc:
             raise _garbage(str(exc), chunks[0].attempted) from exc
-        run = _tiled_run(stage, chunks, [reply.pictures[0].height for reply in replies])
+        run = tiled_run(stage, chunks, [reply.pictures[0].height for reply in replies])
         revision = one_revision(
             (chunk.attempted.answer.revision for chunk in chunks), expected=stage.model_revision
         )
@@ -231,11 +230,6 @@ def label_of(stages: Sequence[Stage]) -> str:
     return "+".join(stage.type for stage in stages)
 
 
-def merge_runs(all_runs: Sequence[Sequence[StageRun]]) -> list[StageRun]:
-    """Return one run for each stage out of those of several pictures: the slowest one's."""
-    return [max(runs, key=lambda run: run.duration_s) for runs in zip(*all_runs, strict=True)]
-
-
 def one_revision(revisions: Iterable[str], *, expected: str) -> str:
     """Return the revision that made several pictures: another than expected if only one was.
 
@@ -254,50 +248,3 @@ def _pictures_of(attempted: Attempted, *, stages: int) -> PictureReply:
 def _garbage(detail: str, attempted: Attempted) -> GaveUpError:
     error = JobError(code=InvalidResponseError.code, detail=f"{detail}.")
     return GaveUpError(error, attempted.attempts)
-
-
-def _stage_run(
-    stage: Stage, duration_s: float, attempted: Attempted, *, from_cache: bool = False
-) -> StageRun:
-    return StageRun(
-        step_id=stage.step_id,
-        type=stage.type,
-        duration_s=duration_s,
-        replica=attempted.answer.replica_url,
-        attempts=attempted.attempts,
-        from_cache=from_cache,
-    )
-
-
-def _tiled_run(stage: Stage, chunks: Sequence[Chunk], rows: Sequence[int]) -> StageRun:
-    runs = tuple(
-        ChunkRun(
-            index=index,
-            rows=rows[index],
-            duration_s=chunk.attempted.answer.duration_s,
-            replica=chunk.attempted.answer.replica_url,
-            attempts=chunk.attempted.attempts,
-            dispatcher=chunk.dispatcher,
-        )
-        for index, chunk in enumerate(chunks)
-    )
-    slowest = max(runs, key=lambda run: run.duration_s)
-    return StageRun(
-        step_id=stage.step_id,
-        type=stage.type,
-        duration_s=slowest.duration_s,
-        replica=slowest.replica,
-        attempts=max(run.attempts for run in runs),
-        chunks=runs,
-    )
-
-
-def _reused(stage: Stage) -> StageRun:
-    return StageRun(
-        step_id=stage.step_id,
-        type=stage.type,
-        duration_s=0.0,
-        replica="",
-        attempts=0,
-        from_cache=True,
-    )

@@ -4,8 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from dispatcher.jobs import Job, JobError, StageRun
+from dispatcher.jobs import Job, JobError
 from dispatcher.pipelines.model import Pipeline, Stage, StepKey
+from dispatcher.runs import StageRun
 
 RUN = StageRun(
     step_id="0", type="classifier", duration_s=0.125, replica="http://127.0.0.1:5000", attempts=1

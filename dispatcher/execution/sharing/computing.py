@@ -78,7 +78,9 @@ def chunk_of(outcome: ChunkOutcome) -> Chunk:
         error = JobError(InvalidResponseError.code, f"{exc}.")
         raise GaveUpError(error, outcome.attempts) from exc
     answer = Answer(result, outcome.duration_s, outcome.revision, outcome.replica)
-    return Chunk(Attempted(answer, outcome.attempts), outcome.dispatcher)
+    # Another's clock tells nothing here.
+    attempted = Attempted(answer, outcome.attempts, answered_at=None)
+    return Chunk(attempted, outcome.dispatcher)
 
 
 def raise_failure(outcome: ChunkOutcome) -> None:

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from dispatcher.blobs.base import BlobCorruptError, BlobMissingError
-from dispatcher.jobs import Job, Output, StageRun
+from dispatcher.jobs import Job, Output
+from dispatcher.runs import StageRun
 from dispatcher.wiring import Services
 from tests.dispatcher.api.contract import check
 from tests.dispatcher.images import png

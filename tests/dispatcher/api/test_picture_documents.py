@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from dispatcher.api.documents import image_url, made_name, result, step_headers
-from dispatcher.jobs import ChunkRun, Job, Output, StageRun
+from dispatcher.jobs import Job, Output
+from dispatcher.runs import ChunkRun, StageRun
 from tests.dispatcher.api.contract import validate
 from tests.dispatcher.records import completed, make_job
 
@@ -111,6 +113,17 @@ def test_a_step_that_was_cut_into_chunks_tells_each_of_them() -> None:
         {"tile": 0, "rows": 16, "time": 0.5, "replica": REPLICA, "attempts": 1},
         {"tile": 1, "rows": 20, "time": 0.25, "replica": "http://127.0.0.1:5001", "attempts": 2},
     ]
+
+
+def test_a_step_tells_when_it_began_after_the_job_was_accepted() -> None:
+    job = made(output())
+    chunk = ChunkRun(0, 16, 0.5, REPLICA, attempts=1, began_at=job.queued_at + 2.25)
+    began = run(chunks=(chunk,), began_at=job.queued_at + 2.0)
+    (step,) = document_of(replace(job, stages=(began,)))["steps"]
+    assert (step["start"], step["tiles"][0]["start"]) == (2.0, 2.25)
+    # One that had its result from an earlier job did not wait for it.
+    (step,) = document_of(replace(job, stages=(run(began_at=job.queued_at - 1.0),)))["steps"]
+    assert "start" not in step
 
 
 def test_a_step_that_was_not_run_again_says_so_and_names_no_replica() -> None:

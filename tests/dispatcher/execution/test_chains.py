@@ -51,6 +51,15 @@ async def picture_of(line: Belt, job: Job) -> bytes:
     return body
 
 
+async def test_it_is_told_when_each_stage_began(client: ReplicaClient) -> None:
+    async with belt(client, pictures.paint, pipeline=operations_pipeline()) as line:
+        job = await run_chain(line, bare("resize", size="50%"), bare("sobel"))
+    first, second = (run.began_at for run in job.stages)
+    assert job.started_at and job.completed_at and first and second
+    assert second - first == pytest.approx(STEP_S, abs=1e-6)
+    assert second + STEP_S <= job.completed_at
+
+
 async def test_operations_of_one_pool_are_asked_for_in_one_request(client: ReplicaClient) -> None:
     async with belt(client, pictures.paint, pipeline=operations_pipeline()) as line:
         job = await run_chain(line, bare("resize", size="50%"), bare("sobel"), bare("blur"))

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from aiohttp.web import StreamResponse
 
-from dispatcher.execution.segments import merge_runs
-from dispatcher.jobs import Job, JobState, OperationSpec, StageRun
+from dispatcher.execution.stage_runs import merge_runs
+from dispatcher.jobs import Job, JobState, OperationSpec
 from dispatcher.pipelines.model import Stage
 from dispatcher.pipelines.operations import OPERATIONS_PIPELINE
 from dispatcher.pools.client import ReplicaClient
+from dispatcher.runs import StageRun
 from step_app.contract.frames import BatchItem
 from step_app.contract.pictures import PictureReply
 from tests.dispatcher import scripted_pictures as pictures

@@ -12,7 +12,6 @@ from dispatcher.errors import NotFoundError
 from dispatcher.jobs import (
     Batch,
     CachedResult,
-    ChunkRun,
     Delivery,
     Idempotency,
     Job,
@@ -22,6 +21,7 @@ from dispatcher.jobs import (
     Priority,
 )
 from dispatcher.results.sqlite import SqliteResultStore
+from dispatcher.runs import ChunkRun
 from tests.dispatcher.records import RUN, completed, failed, make_job
 from tests.dispatcher.results.ending import end, hit, make_batch
 from tests.dispatcher.results.keeping import URL, expect_both_ways, results_in, writer_of

@@ -20,6 +20,8 @@ export interface Ticket {
 export interface TileRun {
   readonly tile: number;
   readonly rows: number;
+  /** Seconds after the job was accepted; not there where that is not known. */
+  readonly start?: number;
   readonly time: number;
   readonly replica: string;
   readonly attempts: number;
@@ -31,6 +33,8 @@ export interface TileRun {
 export interface StepRun {
   readonly id: string;
   readonly type: string;
+  /** Seconds after the job was accepted; not there where that is not known. */
+  readonly start?: number;
   readonly time: number;
   readonly replica: string | null;
   readonly from_cache?: boolean;

@@ -17,7 +17,28 @@ describe('where the time of a job went', () => {
       ['waiting', 0, 0.5],
       ['resize', 0.5, 0.25],
       ['blur', 0.75, 0.5],
-      ['sending and storing', 1.25, 0.25],
+      ['putting together, storing', 1.25, 0.25],
+    ]);
+  });
+
+  it('is told where it was, with the gaps between', () => {
+    const tiles = [1.5, 2].map((start, tile) => ({
+      tile,
+      rows: 8,
+      start,
+      time: 0.25,
+      replica: 'b',
+      attempts: 1,
+    }));
+    const late = step('sobel', 0.25, { start: 1.5, tiles });
+    const spans = spansOf(job(0.5, 2, step('resize', 0.25, { start: 0.75 }), late));
+    expect(spans.map(({ name, startS, lengthS }) => [name, startS, lengthS])).toEqual([
+      ['waiting', 0, 0.5],
+      ['resize', 0.75, 0.25],
+      ['sobel', 1.5, 0.25],
+      ['sobel, tile 1', 1.5, 0.25],
+      ['sobel, tile 2', 2, 0.25],
+      ['putting together, storing', 2.25, 0.25],
     ]);
   });
 

@@ -17,10 +17,10 @@ export interface Span {
 const LEAST_REST_S = 0.0005;
 
 /**
- * Return the spans of a job: waiting, each step, its tiles side by side, and what is left of its
- * processing time (sending, retries, putting together).
+ * Return the spans of a job: waiting, each step with its tiles when they ran, and what came after
+ * the last of them. Between two spans it was sent, tried again, or waited for a replica.
  *
- * Steps are told by how long they took, not when; they run one after the other.
+ * A step of which it is not known when it began is taken to follow the one before it.
  */
 export function spansOf(job: JobDocument): Span[] {
   const queueS = job.queue_time ?? 0;
@@ -28,17 +28,27 @@ export function spansOf(job: JobDocument): Span[] {
   if (queueS > 0) spans.push(span('waiting', 'queue', 0, queueS));
   let atS = queueS;
   for (const step of job.steps) {
+    const startS = step.start ?? atS;
     spans.push(
-      span(nameOf(step, job.steps), 'step', atS, step.time, step.replica, step.from_cache === true),
+      span(
+        nameOf(step, job.steps),
+        'step',
+        startS,
+        step.time,
+        step.replica,
+        step.from_cache === true,
+      ),
     );
+    atS = startS + step.time;
     for (const tile of step.tiles ?? []) {
       const name = `${step.type}, tile ${tile.tile + 1}`;
-      spans.push(span(name, 'tile', atS, tile.time, tile.replica));
+      const beganS = tile.start ?? startS;
+      spans.push(span(name, 'tile', beganS, tile.time, tile.replica));
+      atS = Math.max(atS, beganS + tile.time);
     }
-    atS += step.time;
   }
   const restS = queueS + (job.processing_time ?? 0) - atS;
-  if (restS > LEAST_REST_S) spans.push(span('sending and storing', 'rest', atS, restS));
+  if (restS > LEAST_REST_S) spans.push(span('putting together, storing', 'rest', atS, restS));
   return spans;
 }
 
