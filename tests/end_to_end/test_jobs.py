@@ -64,14 +64,17 @@ def test_the_result_document_has_every_key_of_the_contract(client: httpx.Client)
     assert document["queue_time"] + document["processing_time"] == pytest.approx(
         elapsed_s, abs=1e-3
     )
-    assert document["steps"] == [
-        {
-            "id": "0",
-            "type": "classifier",
-            "time": document["steps"][0]["time"],
-            "replica": document["replica_used"],
-        }
-    ]
+    (step,) = document["steps"]
+    assert step == {
+        "id": "0",
+        "type": "classifier",
+        "start": step["start"],
+        "time": step["time"],
+        "replica": document["replica_used"],
+    }
+    # It ran between the moment at which the job was taken off the queue and its end.
+    assert document["queue_time"] <= step["start"] + 1e-3
+    assert step["start"] + step["time"] <= elapsed_s + 1e-3
 
 
 def test_a_raw_body_is_as_good_as_a_form(client: httpx.Client) -> None:
