@@ -17,7 +17,7 @@ describe('where the time of a job went', () => {
       ['waiting', 0, 0.5],
       ['resize', 0.5, 0.25],
       ['blur', 0.75, 0.5],
-      ['putting together, storing', 1.25, 0.25],
+      ['joining, storing', 1.25, 0.25],
     ]);
   });
 
@@ -38,7 +38,7 @@ describe('where the time of a job went', () => {
       ['sobel', 1.5, 0.25],
       ['sobel, tile 1', 1.5, 0.25],
       ['sobel, tile 2', 2, 0.25],
-      ['putting together, storing', 2.25, 0.25],
+      ['joining, storing', 2.25, 0.25],
     ]);
   });
 

@@ -48,7 +48,7 @@ export function spansOf(job: JobDocument): Span[] {
     }
   }
   const restS = queueS + (job.processing_time ?? 0) - atS;
-  if (restS > LEAST_REST_S) spans.push(span('putting together, storing', 'rest', atS, restS));
+  if (restS > LEAST_REST_S) spans.push(span('joining, storing', 'rest', atS, restS));
   return spans;
 }
 
