@@ -37,21 +37,13 @@ _REASONS: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (TimeoutError, "Redis does not answer in time"),
     (ResponseError, "Redis refuses a command"),
 )
-_AWAY: Final = (
-    AuthenticationError,
-    AuthenticationWrongNumberOfArgsError,
-    ReadOnlyError,
-    ClusterDownError,
-    MovedError,
-    NoPermissionError,
-)
-
-
 _REFUSED: Final = (
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
     NoPermissionError,
 )
+"""What may be wrong with this dispatcher alone."""
+_AWAY: Final = (*_REFUSED, ReadOnlyError, ClusterDownError, MovedError)
 
 
 def reason_of(error: BaseException) -> str:

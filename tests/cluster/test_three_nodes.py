@@ -25,19 +25,39 @@ PROMISED_S = 5.0
 """Within which every submission is answered."""
 
 
+@pytest.fixture
+def vhost(rabbitmq_cluster: RabbitmqCluster) -> str:
+    """A virtual host of the cluster."""
+    return rabbitmq_cluster.new_vhost()
+
+
+@pytest.fixture
+def addresses(
+    rabbitmq_cluster: RabbitmqCluster, vhost: str, redis_url: str, s3_server: S3Server
+) -> Addresses:
+    """Servers of which the broker has several nodes."""
+    first, *others = rabbitmq_cluster.nodes
+    nodes = ",".join(f"127.0.0.1:{node.port}" for node in others)
+    head, _, tail = first.url(vhost).rpartition("/")
+    return Addresses(
+        rabbitmq_url=f"{head},{nodes}/{tail}",
+        redis_url=redis_url,
+        blob_url=s3_server.url(s3_server.new_bucket()),
+        environment=s3_server.environment,
+    )
+
+
 @pytest.mark.timeout(400)
 async def test_the_loss_of_a_leader_loses_no_job(
     *,
     tmp_path: Path,
     rabbitmq_cluster: RabbitmqCluster,
-    redis_url: str,
-    s3_server: S3Server,
+    vhost: str,
+    addresses: Addresses,
     seed: int,
     is_long: bool,
     tell: Tell,
 ) -> None:
-    vhost = rabbitmq_cluster.new_vhost()
-    addresses = _addresses(rabbitmq_cluster, vhost, redis_url, s3_server)
     kills = KILLS if is_long else 2
     harms: dict[str, Harm] = {
         f"kill {number}": partial(_kill_leader, rabbitmq_cluster, vhost) for number in range(kills)
@@ -54,14 +74,8 @@ async def test_the_loss_of_a_leader_loses_no_job(
 
 @pytest.mark.timeout(300)
 async def test_while_the_majority_is_lost_nothing_is_promised_and_results_can_be_had(
-    tmp_path: Path,
-    rabbitmq_cluster: RabbitmqCluster,
-    redis_url: str,
-    s3_server: S3Server,
-    seed: int,
+    tmp_path: Path, rabbitmq_cluster: RabbitmqCluster, addresses: Addresses, seed: int
 ) -> None:
-    vhost = rabbitmq_cluster.new_vhost()
-    addresses = _addresses(rabbitmq_cluster, vhost, redis_url, s3_server)
     images = (Order(number, seed + number, 8000, "oracle", {}) for number in itertools.count())
     log = ClientLog()
     with crew(tmp_path, addresses, workers=1) as dispatchers:
@@ -83,21 +97,6 @@ async def test_while_the_majority_is_lost_nothing_is_promised_and_results_can_be
     assert [sight.document["status"] for sight in seen] == ["completed"] * TRIES
     assert verdict.findings() == []
     assert verdict.accepted == TRIES + 1
-
-
-def _addresses(
-    cluster: RabbitmqCluster, vhost: str, redis_url: str, s3_server: S3Server
-) -> Addresses:
-    """Return servers of which the broker has several nodes."""
-    first, *others = cluster.nodes
-    nodes = ",".join(f"127.0.0.1:{node.port}" for node in others)
-    head, _, tail = first.url(vhost).rpartition("/")
-    return Addresses(
-        rabbitmq_url=f"{head},{nodes}/{tail}",
-        redis_url=redis_url,
-        blob_url=s3_server.url(s3_server.new_bucket()),
-        environment=s3_server.environment,
-    )
 
 
 async def _kill_leader(cluster: RabbitmqCluster, vhost: str, _: Crew) -> None:
